@@ -79,6 +79,7 @@ typedef struct buf     *arg_buf;
 typedef struct dict    *arg_dict;
 typedef struct dirents *arg_dirents;
 typedef const char     *arg_str;	/* lives until the answer; arguments only, never in an answer */
+typedef const char     *arg_name;	/* an arg_str that names an entry: 1 to 255 bytes, no '/', not "." or ".." */
 typedef struct gfid     arg_gfid;
 typedef struct attr     arg_attr;
 typedef struct lock     arg_lock;
