@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * Volume files: reading them, building the tree, telling syntax errors. See volfile.h.
+ *
+ * volfile_parse runs the grammar (volfile.y) over the lexer (volfile.l); both call the vf_
+ * functions here. All words of a tree lie in one block that is as large as they can ever
+ * get, so storing one cannot fail. The tree is built even when there are errors, so that
+ * volfile_check can tell what else is wrong.
+ *
+ * What an error is about is found from the clause that was being read (p->clause, key,
+ * nr_words), not from the states of the grammar: a person thinks in those terms. Where
+ * lines begin means nothing in a correct file, but it says much about a broken one.
+ */
+#include "config.h"
+
+#include "volfile-parse.h"
+#include "volfile-gram.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Words in messages are clipped; the quoted line shows more of them. */
+#define WORD_FMT "'%.*s'"
+#define WORD_ARGS(p, t) (int)((t)->len > 60 ? 60 : (t)->len), (p)->vf->text_copy + (t)->start
+
+static const struct keyword {
+	const char *name;
+	int kind;
+	unsigned nr_words;	/* that must follow */
+} keywords[] = {
+	{ "volume", VOLUME, 1 },
+	{ "type", TYPE, 1 },
+	{ "option", OPTION, 2 },
+	{ "subvolumes", SUBVOLUMES, 1 },
+	{ "end-volume", END_VOLUME, 0 },
+};
+
+enum { NR_KEYWORDS = sizeof(keywords) / sizeof(keywords[0]) };
+
+const char *vf_nearest_keyword(const char *word)
+{
+	const char *names[NR_KEYWORDS];
+
+	for (size_t i = 0; i < NR_KEYWORDS; i++)
+		names[i] = keywords[i].name;
+	return diag_nearest(word, names, NR_KEYWORDS);
+}
+
+static const struct keyword *keyword_of_kind(int kind)
+{
+	for (size_t i = 0; i < NR_KEYWORDS; i++)
+		if (keywords[i].kind == kind)
+			return &keywords[i];
+	return NULL;
+}
+
+/* The keyword that an unquoted word was probably meant to be, or NULL. */
+static const struct keyword *token_nearest(struct vf_parse *p, const struct vf_token *t)
+{
+	char word[64];
+	const char *name;
+
+	if (t->kind != WORD || t->quoted || t->len >= sizeof(word))
+		return NULL;
+	memcpy(word, p->vf->text_copy + t->start, t->len);
+	word[t->len] = '\0';
+	name = vf_nearest_keyword(word);
+	for (size_t i = 0; name && i < NR_KEYWORDS; i++)
+		if (keywords[i].name == name)
+			return &keywords[i];
+	return NULL;
+}
+
+void vf_problem(struct vf_parse *p, enum diag_level level, const struct vf_token *at,
+		const char *fmt, ...)
+{
+	char *text;
+	va_list ap;
+
+	if (p->give_up || p->lost)
+		return;
+	if (level == DIAG_ERROR)
+		p->errors++;
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	diag_add(p->diag, level, &p->vf->source, at->pos, at->len, "%s",
+		 text ? text : "out of memory");
+	free(text);
+	if (p->errors == VF_MAX_ERRORS) {
+		diag_add(p->diag, DIAG_NOTE, &p->vf->source, (struct vf_pos){ 0, 0 }, 0,
+			 "too many errors: the rest of the file was not looked at");
+		p->give_up = true;
+	}
+}
+
+/* Tells that there is no memory, and ends the parsing. */
+static void no_memory(struct vf_parse *p)
+{
+	vf_problem(p, DIAG_ERROR, &p->token, "out of memory");
+	p->give_up = true;
+}
+
+/* --- Tokens --- */
+
+/* The token that was read becomes the one before the next. */
+static void token_shift(struct vf_parse *p)
+{
+	p->prev = p->token;
+	p->last_line = p->line;
+	if (p->token.kind != WORD) {
+		p->clause = p->token;
+		p->nr_words = 0;
+		return;
+	}
+	if (p->nr_words++ == 0)
+		p->key = p->token;
+}
+
+static void token_check(struct vf_parse *p)
+{
+	const char *s = p->vf->text_copy + p->token.start;
+	struct vf_token at = p->token;
+
+	if (p->token.len > VF_MAX_WORD + (p->token.quoted ? 2 : 0)) {
+		vf_problem(p, DIAG_ERROR, &p->token, "a word of %zu bytes: %d is the longest",
+			   p->token.len, VF_MAX_WORD);
+		return;
+	}
+	for (size_t i = 0; !p->token.quoted && !p->told_control && i < p->token.len; i++) {
+		if ((unsigned char)s[i] >= 0x20 && s[i] != 0x7f)
+			continue;
+		at.pos.column += (uint32_t)i;
+		at.len = 1;
+		p->told_control = true;
+		vf_problem(p, DIAG_ERROR, &at, "a control character in an unquoted word");
+		return;
+	}
+	if (p->token.len > 3 && (memcmp(s, "\u201c", 3) == 0 || memcmp(s, "\u201d", 3) == 0))
+		vf_problem(p, DIAG_WARNING, &p->token,
+			   "this is a typographic quote, an ordinary letter here: is \" meant?");
+}
+
+/* Quotes are only around whole words. */
+static bool token_is_glued(const struct vf_parse *p)
+{
+	return p->token.kind == WORD && p->prev.kind == WORD &&
+	       p->token.start == p->prev.start + p->prev.len &&
+	       (p->token.quoted || p->prev.quoted);
+}
+
+/*
+ * The next token for the grammar. A keyword that stands where the value of an option must,
+ * in the line of the option, is a value (in 1.3 it was an error); except end-volume, so that
+ * a missing value cannot swallow the end of a volume.
+ */
+int vf_next_token(struct vf_parse *p, struct vf_token *token, void *scanner)
+{
+	token_shift(p);
+	p->token.kind = 0;
+	if (!p->give_up)
+		vf_lex_next(p, scanner);
+	while (token_is_glued(p)) {
+		vf_problem(p, DIAG_ERROR, &p->token,
+			   "a quote inside a word: put the whole word in quotes");
+		p->prev = p->token;
+		vf_lex_next(p, scanner);
+	}
+	if (p->token.kind == VOLUME)
+		p->lost = false;
+	if (p->token.kind == WORD)
+		token_check(p);
+	else if (p->token.kind != 0 && p->token.kind != END_VOLUME && p->clause.kind == OPTION &&
+		 p->nr_words == 1 && !p->token.first)
+		p->token.kind = WORD;
+	if (p->give_up)
+		p->token.kind = 0;
+	*token = p->token;
+	return token->kind;
+}
+
+/* --- Syntax errors --- */
+
+/* The clause before the unexpected token lacks words. */
+static void tell_missing_word(struct vf_parse *p)
+{
+	const char *hint = p->token.first || p->token.kind == 0 ? "" :
+			   "; a keyword that is meant as a word must be quoted";
+
+	switch (p->clause.kind) {
+	case VOLUME:
+		vf_problem(p, DIAG_ERROR, &p->prev, "the volume has no name%s", hint);
+		break;
+	case TYPE:
+		vf_problem(p, DIAG_ERROR, &p->prev, "the type is missing%s", hint);
+		break;
+	case SUBVOLUMES:
+		vf_problem(p, DIAG_ERROR, &p->prev, "no volume is named after 'subvolumes'%s",
+			   hint);
+		break;
+	default:
+		if (p->nr_words == 0)
+			vf_problem(p, DIAG_ERROR, &p->prev, "the option has no name%s", hint);
+		else
+			vf_problem(p, DIAG_ERROR, &p->prev, "option " WORD_FMT " has no value%s",
+				   WORD_ARGS(p, &p->key), hint);
+	}
+}
+
+/* The unexpected word goes on a clause that is complete, rather than to begin one. */
+static bool word_is_surplus(const struct vf_parse *p)
+{
+	return p->token.kind == WORD && !p->token.first &&
+	       (p->clause.first || p->token.quoted);
+}
+
+static void tell_surplus_word(struct vf_parse *p)
+{
+	const struct keyword *near = token_nearest(p, &p->token);
+
+	if (p->clause.kind == OPTION)
+		vf_problem(p, DIAG_ERROR, &p->token, "option " WORD_FMT " has a value already: "
+			   WORD_FMT " is too much (a value with spaces must be quoted)",
+			   WORD_ARGS(p, &p->key), WORD_ARGS(p, &p->token));
+	else if (near)
+		vf_problem(p, DIAG_ERROR, &p->token,
+			   "'%s' takes one word: " WORD_FMT " is too much; did you mean '%s'?",
+			   p->clause.kind == TYPE ? "type" : "volume", WORD_ARGS(p, &p->token),
+			   near->name);
+	else
+		vf_problem(p, DIAG_ERROR, &p->token, "'%s' takes one word: " WORD_FMT " is too much",
+			   p->clause.kind == TYPE ? "type" : "volume", WORD_ARGS(p, &p->token));
+}
+
+static void tell_unknown_word(struct vf_parse *p)
+{
+	const struct keyword *near = token_nearest(p, &p->token);
+
+	if (near && (p->in_volume || near->kind == VOLUME))
+		vf_problem(p, DIAG_ERROR, &p->token, "unknown word " WORD_FMT
+			   "; did you mean '%s'?", WORD_ARGS(p, &p->token), near->name);
+	else if (p->in_volume)
+		vf_problem(p, DIAG_ERROR, &p->token, "unknown word " WORD_FMT "; expected 'type', "
+			   "'option', 'subvolumes' or 'end-volume'", WORD_ARGS(p, &p->token));
+	else
+		vf_problem(p, DIAG_ERROR, &p->token, WORD_FMT " is outside of any volume; a volume "
+			   "begins with: volume NAME", WORD_ARGS(p, &p->token));
+}
+
+void vf_unexpected(struct vf_parse *p)
+{
+	const struct keyword *clause = keyword_of_kind(p->clause.kind);
+
+	p->told_at = p->token.start + 1;
+	if (clause && p->nr_words < clause->nr_words && p->token.kind != WORD &&
+	    (p->in_volume || clause->kind == VOLUME)) {
+		tell_missing_word(p);
+		if (p->in_volume && clause->kind == TYPE)	/* so that it is told once */
+			vf_volume_type(p, &p->clause);
+	} else if (p->token.kind == END_VOLUME) {
+		vf_problem(p, DIAG_ERROR, &p->token, "no volume is open that could end here");
+	} else if (p->in_volume && word_is_surplus(p)) {
+		tell_surplus_word(p);
+	} else {
+		tell_unknown_word(p);
+		p->lost = !p->in_volume;
+	}
+}
+
+/*
+ * For a token that the grammar has no place for: the keyword to read it as instead, or 0.
+ * Called for each such token; of several in a row the grammar tells only the first, so what
+ * begins another line is told here.
+ */
+int vf_misspelt(struct vf_parse *p)
+{
+	const struct keyword *near = token_nearest(p, &p->token);
+
+	if (p->token.kind != WORD || (p->in_volume && word_is_surplus(p)))
+		return 0;
+	if (near && !p->in_volume && near->kind != VOLUME)
+		near = NULL;
+	if (p->told_at != p->token.start + 1 && (near || (p->in_volume && p->token.first)))
+		vf_unexpected(p);
+	if (!near || p->give_up)
+		return 0;
+	p->lost = false;
+	p->token.kind = near->kind;
+	return near->kind;
+}
+
+/* --- The tree --- */
+
+/* Makes room for one more element in an array. */
+static int grow(void *array, size_t *cap, size_t nr, size_t size)
+{
+	void **items = array, *more;
+	size_t want = *cap ? *cap * 2 : 8;
+
+	if (nr < *cap)
+		return 0;
+	more = reallocarray(*items, want, size);
+	if (!more)
+		return -ENOMEM;
+	*items = more;
+	*cap = want;
+	return 0;
+}
+
+/* Stores the text of a token, without quotes and what they escape. */
+static struct vf_word make_word(struct vf_parse *p, const struct vf_token *t)
+{
+	const char *s = p->vf->text_copy + t->start, *end = s + t->len;
+	char *to = p->vf->words + p->words_used;
+	struct vf_word word = { to, t->pos };
+
+	if (t->quoted) {
+		s++;
+		end--;
+	}
+	while (s < end) {
+		if (t->quoted && *s == '\\')
+			s++;
+		*to++ = *s++;
+	}
+	*to++ = '\0';
+	p->words_used = (size_t)(to - p->vf->words);
+	return word;
+}
+
+static struct vf_volume *open_volume(struct vf_parse *p)
+{
+	return p->in_volume ? &p->vf->volumes[p->vf->nr_volumes - 1] : NULL;
+}
+
+/* `name` is NULL when it is missing. */
+void vf_volume_begin(struct vf_parse *p, const struct vf_token *keyword,
+		     const struct vf_token *name)
+{
+	struct vf_volume vol = { .pos = keyword->pos };
+
+	if (p->vf->nr_volumes == VF_MAX_VOLUMES) {
+		vf_problem(p, DIAG_ERROR, keyword, "more than %d volumes", VF_MAX_VOLUMES);
+		p->give_up = true;
+		return;
+	}
+	if (grow(&p->vf->volumes, &p->cap_volumes, p->vf->nr_volumes, sizeof(vol)) < 0) {
+		no_memory(p);
+		return;
+	}
+	if (name)
+		vol.name = make_word(p, name);
+	else
+		p->lost_name = true;
+	p->vf->volumes[p->vf->nr_volumes++] = vol;
+	p->cap_options = p->cap_subvolumes = 0;
+	p->told_full = false;
+	p->in_volume = true;
+}
+
+void vf_volume_end(struct vf_parse *p, const struct vf_token *keyword)
+{
+	struct vf_volume *vol = open_volume(p);
+
+	if (vol)
+		vol->end_pos = keyword->pos;
+	p->in_volume = false;
+}
+
+/* Was end-volume misspelt and taken for a subvolume? Tells so, and drops it from there on. */
+static bool subvolumes_hide_end(struct vf_parse *p, struct vf_volume *vol)
+{
+	for (size_t i = vol->nr_subvolumes; i-- > 1;) {
+		const struct vf_word *word = &vol->subvolumes[i];
+		struct vf_token at = { .pos = word->pos, .len = strlen(word->text) };
+		const char *near;
+
+		if (word->pos.line == word[-1].pos.line)
+			continue;
+		near = vf_nearest_keyword(word->text);
+		if (!near || strcmp(near, "end-volume") != 0)
+			continue;
+		vf_problem(p, DIAG_ERROR, &at, "unknown word '%.60s'; did you mean 'end-volume'?",
+			   word->text);
+		vol->nr_subvolumes = i;
+		return true;
+	}
+	return false;
+}
+
+void vf_volume_unended(struct vf_parse *p)
+{
+	struct vf_volume *vol = open_volume(p);
+	struct vf_token at = { .len = strlen("volume") };
+
+	p->in_volume = false;
+	if (!vol || subvolumes_hide_end(p, vol))
+		return;
+	if (p->open_quote) {	/* it holds whatever is missing */
+		p->lost_name = true;
+		if (!vol->type.text)
+			vol->type = vol->name;
+		return;
+	}
+	at.pos = vol->pos;
+	if (!vol->name.text && p->told_at == p->token.start + 1)
+		return;
+	if (p->token.kind == VOLUME)
+		vf_problem(p, DIAG_ERROR, &at, "volume '%.60s' is not ended: there is no "
+			   "'end-volume' before the 'volume' on line %u",
+			   vol->name.text ? vol->name.text : "", p->token.pos.line);
+	else
+		vf_problem(p, DIAG_ERROR, &at, "volume '%.60s' is not ended: there is no "
+			   "'end-volume' before the end of the file",
+			   vol->name.text ? vol->name.text : "");
+}
+
+void vf_volume_type(struct vf_parse *p, const struct vf_token *type)
+{
+	struct vf_volume *vol = open_volume(p);
+
+	if (vol && vol->type.text)
+		vf_problem(p, DIAG_ERROR, type, "a second type for volume '%.60s': it has one on "
+			   "line %u", vol->name.text ? vol->name.text : "", vol->type.pos.line);
+	else if (vol)
+		vol->type = make_word(p, type);
+}
+
+/* Is there room for one more? Tells it once when there is not. */
+static bool has_room(struct vf_parse *p, const struct vf_token *at, size_t nr, size_t max,
+		     const char *what)
+{
+	if (nr < max)
+		return true;
+	if (!p->told_full)
+		vf_problem(p, DIAG_ERROR, at, "more than %zu %s in one volume", max, what);
+	p->told_full = true;
+	return false;
+}
+
+void vf_volume_option(struct vf_parse *p, const struct vf_token *key,
+		      const struct vf_token *value)
+{
+	struct vf_volume *vol = open_volume(p);
+	struct vf_option *option;
+
+	if (!vol || !has_room(p, key, vol->nr_options, VF_MAX_OPTIONS, "options"))
+		return;
+	if (grow(&vol->options, &p->cap_options, vol->nr_options, sizeof(*option)) < 0) {
+		no_memory(p);
+		return;
+	}
+	option = &vol->options[vol->nr_options++];
+	option->key = make_word(p, key);
+	option->value = make_word(p, value);
+}
+
+void vf_volume_subvolume(struct vf_parse *p, const struct vf_token *name)
+{
+	struct vf_volume *vol = open_volume(p);
+
+	if (!vol || !has_room(p, name, vol->nr_subvolumes, VF_MAX_SUBVOLUMES, "subvolumes"))
+		return;
+	if (grow(&vol->subvolumes, &p->cap_subvolumes, vol->nr_subvolumes,
+		 sizeof(*vol->subvolumes)) < 0) {
+		no_memory(p);
+		return;
+	}
+	vol->subvolumes[vol->nr_subvolumes++] = make_word(p, name);
+}
+
+void volfile_free(struct volfile *vf)
+{
+	if (!vf)
+		return;
+	for (size_t i = 0; i < vf->nr_volumes; i++) {
+		free(vf->volumes[i].options);
+		free(vf->volumes[i].subvolumes);
+	}
+	free(vf->volumes);
+	free(vf->name_copy);
+	free(vf->text_copy);
+	free(vf->words);
+	free(vf);
+}
+
+/* --- Parsing --- */
+
+/* A tree without volumes, with copies of name and text. */
+static struct volfile *volfile_new(const char *name, const char *text, size_t len)
+{
+	struct volfile *vf = calloc(1, sizeof(*vf));
+
+	if (!vf)
+		return NULL;
+	vf->name_copy = strdup(name);
+	vf->text_copy = malloc(len + 1);
+	vf->words = malloc(2 * len + 2);	/* each token at most its length and one */
+	if (!vf->name_copy || !vf->text_copy || !vf->words) {
+		volfile_free(vf);
+		return NULL;
+	}
+	if (len > 0)
+		memcpy(vf->text_copy, text, len);
+	vf->text_copy[len] = '\0';
+	vf->source = (struct diag_source){ vf->name_copy, vf->text_copy, len };
+	return vf;
+}
+
+/* Can the text be a volume file at all? */
+static bool text_is_sane(const char *name, const char *text, size_t len, struct diag *d)
+{
+	const struct diag_source src = { .file = name };
+	const char *nul = len > 0 ? memchr(text, '\0', len) : NULL;
+	struct vf_pos pos = { 0, 0 };
+
+	if (len > VF_MAX_FILE) {
+		diag_add(d, DIAG_ERROR, &src, pos, 0, "too large for a volume file: more than "
+			 "%d MiB", VF_MAX_FILE >> 20);
+		return false;
+	}
+	if (nul) {
+		diag_add(d, DIAG_ERROR, &src, pos, 0, "not a volume file but binary data: byte "
+			 "%zu is NUL", (size_t)(nul - text) + 1);
+		return false;
+	}
+	return true;
+}
+
+/* Runs the grammar over a copy of the text: flex writes NUL bytes into what it reads. */
+static void run_grammar(struct vf_parse *p)
+{
+	size_t len = p->vf->source.len;
+	size_t bom = len >= 3 && memcmp(p->vf->text_copy, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+	char *buf = calloc(1, len + 2);	/* and wants two of them at the end */
+	void *scanner = NULL;
+
+	if (buf) {
+		memcpy(buf, p->vf->text_copy, len);
+		scanner = vf_lex_start(p, buf + bom, len - bom + 2);
+	}
+	p->offset = p->line_start = bom;
+	p->line = 1;
+	if (!scanner || vf_gram_parse(p, scanner) != 0)
+		no_memory(p);
+	if (scanner)
+		vf_lex_stop(scanner);
+	free(buf);
+}
+
+static void parse_text(struct vf_parse *p)
+{
+	struct vf_token start = { .len = 0 };
+
+	run_grammar(p);
+	if (p->errors == 0 && p->vf->nr_volumes == 0)
+		vf_problem(p, DIAG_ERROR, &start, "the file defines no volume");
+	if (!p->give_up)
+		p->errors = vf_check(p->vf, p->diag, p->errors, p->lost_name);
+}
+
+struct volfile *volfile_parse(const char *name, const char *text, size_t len, struct diag *d)
+{
+	struct vf_parse p = { .diag = d };
+
+	if (!text_is_sane(name, text, len, d))
+		return NULL;
+	p.vf = volfile_new(name, text, len);
+	if (!p.vf) {
+		diag_add(d, DIAG_ERROR, &(struct diag_source){ .file = name },
+			 (struct vf_pos){ 0, 0 }, 0, "out of memory");
+		return NULL;
+	}
+	parse_text(&p);
+	if (p.errors > 0) {
+		volfile_free(p.vf);
+		return NULL;
+	}
+	return p.vf;
+}
