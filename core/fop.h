@@ -129,7 +129,7 @@ union fop_reply {
 
 extern const char *const fop_names[FOP_COUNT];
 extern const uint8_t fop_classes[FOP_COUNT];		/* enum fop_class */
-extern const uint16_t fop_args_size[FOP_COUNT];
+extern const uint16_t fop_args_size[FOP_COUNT], fop_reply_size[FOP_COUNT];
 
 /* The id of a name ("write"), or -1. */
 int fop_by_name(const char *name);

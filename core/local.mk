@@ -8,7 +8,7 @@ libglusterfs_la_SOURCES = \
 	core/dump.c core/dump.h \
 	core/fop.c core/fop.h core/fops.def \
 	core/graph.c core/graph.h \
-	core/inode.c core/inode.h core/fd.c \
+	core/inode.c core/inode.h core/inode-impl.h core/fd.c \
 	core/log.c core/log.h \
 	core/loop.c core/loop.h core/loop-sim.c core/loop-impl.h core/resolve.c \
 	core/mem.c core/tcp.c core/unix.c core/transport.c core/transport.h core/transport-impl.h \
