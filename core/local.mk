@@ -15,7 +15,7 @@ libglusterfs_la_SOURCES = \
 	core/option.c core/option.h \
 	core/wire.c core/wire.h \
 	core/work.c core/work.h \
-	core/xlator.c core/xlator.h
+	core/xlator.c core/xlator.h core/xlator-impl.h
 libglusterfs_la_CFLAGS = $(AM_CFLAGS) -fvisibility=default
 libglusterfs_la_LIBADD = libparser.la $(UV_LIBS) $(XXHASH_LIBS)
 libglusterfs_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0
