@@ -7,28 +7,29 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/stacks.sh"
 
-# row, operations of one process alone: so that the slowest takes about a second
-counts="create 600
-stat 600
-missing 600
-ls 600
-chmod 600
-rename 600
-unlink 600
-mkdir 400
-smallwrite 300
-smallread 300
-seqwrite 96
-seqread 96
-randwrite 600
-randread 600
-append 400"
+# row, operations of one process alone: so that the slowest takes about half a second. Many short
+# rounds are better than few long ones: a disturbance then hits one of a pair, not the median.
+counts="create 300
+stat 300
+missing 300
+ls 300
+chmod 300
+rename 300
+unlink 300
+mkdir 200
+smallwrite 150
+smallread 150
+seqwrite 48
+seqread 48
+randwrite 300
+randread 300
+append 200"
 
 usage() {
 	cat <<-EOF
 	usage: bench.sh [option...]
-	  --quick           small counts, one round: one or two minutes, numbers for orientation only
-	  --rounds N        rounds, each runs every row on every stack in turn (5)
+	  --quick           small counts, three rounds: a minute or two, numbers for orientation only
+	  --rounds N        rounds, each runs every row on every stack in turn (9)
 	  --only ROW        only this row; again for more rows, or "ROW ROW"
 	  --procs "N N"     numbers of processes ("1 4")
 	  --stack "S S"     which of "ours peer local"
@@ -43,11 +44,11 @@ usage() {
 	EOF
 }
 
-rounds=5 procs="1 4" stacks="ours peer local" only= dir= prefix=/usr/local peer_sbin=/usr/sbin
+rounds=9 procs="1 4" stacks="ours peer local" only= dir= prefix=/usr/local peer_sbin=/usr/sbin
 fsbench=$here/fsbench scale=100 tsv= json= args=("$@")
 while [ $# -gt 0 ]; do
 	case $1 in
-	--quick) rounds=1 scale=35 ;;
+	--quick) rounds=3 scale=25 ;;
 	-h | --help) usage; exit 0 ;;
 	--rounds | --only | --procs | --stack | --dir | --prefix | --peer-sbin | --fsbench | \
 	--scale | --tsv | --json)
@@ -109,6 +110,13 @@ measure() {
 	fi
 }
 
+# in_turn ROUND STACK...: another one begins each time, so that none always follows the same one.
+in_turn() {
+	local first=$((($1 - 1) % ($# - 1)))
+	shift
+	echo "${@:first + 1}" "${@:1:first}"
+}
+
 steal_ticks() {
 	awk '/^cpu / { print $9, $2 + $3 + $4 + $5 + $6 + $7 + $8 + $9 }' /proc/stat
 }
@@ -130,7 +138,7 @@ for ((round = 1; round <= rounds; round++)); do
 		for row in $(echo "$counts" | cut -d' ' -f1); do
 			[ -z "$only" ] || [[ " $only " == *" $row "* ]] || continue
 			[ -t 2 ] && printf '\r%-60s' "round $round/$rounds, $n processes: $row" >&2
-			for stack in $running; do
+			for stack in $(in_turn $round $running); do
 				measure $round "$stack" "$row" "$n"
 			done
 		done
@@ -145,11 +153,11 @@ for stack in $running; do
 done
 
 echo "$(date -u +%FT%TZ), $(uname -r), $(nproc) processors, $((SECONDS - start)) s," \
-	"$rounds rounds of turns, bricks ${dir:+in $dir}${dir:-on ext4 in memory}"
+	"$rounds rounds of turns, bricks in ${dir:-memory, on ext4}"
 echo "$before $(steal_ticks)" | awk '$4 > $2 {
 	printf "the host took away %.0f %% of the processor time\n", ($3 - $1) * 100 / ($4 - $2) }'
-for stack in $running; do
-	echo "$stack: ${version[$stack]}"
+for stack in $stacks; do
+	echo "$stack: ${version[$stack]-not there}"
 done
 echo
 awk -f "$here/report.awk" -v format=table "$samples"

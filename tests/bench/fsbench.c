@@ -137,12 +137,12 @@ static void usage_read(struct usage *usage)
 
 /* ---- running ---- */
 
+/* After sync: dirty pages are not dropped. */
 static void go_cold(enum cold cold)
 {
 	const char what = (char)('0' + cold);
 	int fd;
 
-	sync();		/* dirty pages are not dropped */
 	fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, &what, 1) != 1)
 		die("drop_caches: %s (this row needs root)", strerror(errno));
@@ -197,6 +197,8 @@ static void worker_run(struct worker *w, const struct run *run)
 	run->row->prepare(w);
 	pthread_barrier_wait(barrier);
 	if (w->number == 0) {
+		/* What others left to be written back is not to be written on our clock. */
+		sync();
 		if (run->row->cold != WARM)
 			go_cold(run->row->cold);
 		usage_read(&run->shared->before);

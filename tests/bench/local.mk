@@ -3,7 +3,8 @@ noinst_PROGRAMS += tests/bench/fsbench
 tests_bench_fsbench_SOURCES = tests/bench/fsbench.c tests/bench/fsbench.h tests/bench/files.c \
 	tests/bench/rows.c
 EXTRA_DIST += tests/bench/README tests/bench/bench.sh tests/bench/stacks.sh \
-	tests/bench/report.awk
+	tests/bench/report.awk tests/bench/check-fsbench.sh
+TESTS += tests/bench/check-fsbench.sh
 
 # Installed with DESTDIR, since libtool's libraries do not go to another prefix than configure's.
 .PHONY: bench bench-install

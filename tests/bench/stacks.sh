@@ -233,7 +233,8 @@ start_peer() {
 }
 
 start_local() {
-	version[local]="$(uname -sr), one ${data:+directory}${data:-ext4 image}"
+	version[local]="ext4 in an image, alone"
+	[ -z "$data" ] || version[local]="the file system of the directory, alone"
 	mnt[local]=$(brick_make local) && pids[local]=
 }
 
