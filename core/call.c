@@ -20,6 +20,7 @@ enum { CALL_FREE_MAX = 64, CHUNK_MIN = 8192, CANCEL_MAX = 64 };
 
 static _Thread_local struct call *free_calls;
 static _Thread_local int nr_free_calls;
+static _Thread_local uint32_t nr_calls;		/* not ended */
 
 bool xlator_handles(const struct xlator_type *t, enum fop_id op)
 {
@@ -400,6 +401,7 @@ struct frame *call_new(struct xlator *xl, const struct identity *as, size_t fram
 	}
 	f->xl = xl;
 	f->parallel = xl->type->parallel;
+	nr_calls++;
 	return f;
 }
 
@@ -410,6 +412,12 @@ void call_end(struct frame *root)
 	assert(!root->parent && root->pending == 0);
 	frame_pop(root);
 	call_put(c);
+	nr_calls--;
+}
+
+uint32_t call_count(void)
+{
+	return nr_calls;
 }
 
 struct identity *call_identity(struct frame *root)

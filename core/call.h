@@ -33,6 +33,8 @@ struct call {
 
 /* Does the type have a handler for op? */
 bool xlator_handles(const struct xlator_type *t, enum fop_id op);
+/* Calls of this thread that were begun and not ended. */
+uint32_t call_count(void);
 /* Frees what the allocator of calls kept (tests, exit). */
 void call_trim(void);
 

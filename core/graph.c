@@ -485,6 +485,7 @@ void graph_dump(struct graph *g, struct dump *d)
 	dump_u64(d, "inodes.active", c.active);
 	dump_u64(d, "inodes.lru", c.lru);
 	dump_u64(d, "open-files", c.fds);
+	dump_u64(d, "calls.under-way", call_count());
 	dump_u64(d, "workers.done", p.done);
 	dump_u64(d, "workers.queued", p.queued);
 	dump_u64(d, "workers.max-queued", p.max_queued);

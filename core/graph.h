@@ -28,6 +28,8 @@ struct graph {
 	uint64_t client_id;		/* random, not 0: who we are in txns */
 	uint64_t next_txn;
 	void (*on_event)(struct graph *g, enum xl_event what, void *data);	/* what reaches the top */
+	/* What any translator tells its parents, after they have been told: for who waits for a graph to be up. */
+	void (*on_notify)(struct graph *g, struct xlator *xl, enum xl_event what, void *data);
 	void *ctx;			/* the owner's */
 	const char *const *xlator_path;	/* borrowed from the options */
 	uint32_t lru_limit;

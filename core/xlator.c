@@ -179,6 +179,8 @@ void xl_notify(struct xlator *xl, enum xl_event what, void *data)
 	}
 	if (xl == g->top && g->on_event)
 		g->on_event(g, what, data);
+	if (g->on_notify)
+		g->on_notify(g, xl, what, data);
 }
 
 static void say(struct xlator *xl, enum diag_level level, const char *key, const char *fmt, va_list ap)

@@ -156,6 +156,10 @@ struct xlator_type {
 #include "fops.def"
 		void (*any)(struct frame *f);	/* for every operation without a handler of its own */
 	} fops;
+
+	/* How many of its subvolumes may be away while it still serves; asked before init, options are stored
+	 * (--explain).  NULL: none. */
+	uint32_t (*tolerates)(const struct xlator *xl);
 };
 enum { XL_MANY = 0xffff };
 
