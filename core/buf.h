@@ -5,7 +5,8 @@
  * A buf is written by whoever made it and read-only from the moment it is shared (wound down,
  * answered, sliced).  A slice keeps its base alive.  Buffers of a page and more begin on a page
  * boundary, so that O_DIRECT can use them.  References are taken and dropped on the loop thread
- * only; a worker may fill or read the bytes of a buf that the loop keeps alive for it.
+ * only; a worker may fill or read the bytes of a buf that the loop keeps alive for it.  A thread that
+ * ran a loop calls buf_trim() before it ends.
  */
 #ifndef GLUSTERFS_BUF_H
 #define GLUSTERFS_BUF_H
@@ -16,7 +17,7 @@
 struct buf {
 	uint8_t *data;
 	size_t   len;		/* bytes in use; may be made smaller by the maker */
-	size_t   size;		/* bytes there are */
+	size_t   size;		/* bytes there are; never changed */
 	int      refs;
 	struct buf *base;	/* of a slice */
 };
@@ -31,7 +32,7 @@ struct buf *buf_slice(struct buf *b, size_t offset, size_t len);
 struct buf *buf_copy_map(const struct buf *b, uint8_t (*map)(uint8_t));
 struct buf *buf_ref(struct buf *b);		/* takes NULL */
 void buf_unref(struct buf *b);			/* takes NULL */
-/* Frees what the allocator kept for reuse (tests, exit). */
+/* Frees what the allocator of this thread kept for reuse (tests, exit). */
 void buf_trim(void);
 
 static inline void buf_unrefp(struct buf **b)

@@ -27,7 +27,7 @@ struct dirents {
 struct dirents *dirents_new(void);			/* a new reference, or NULL */
 struct dirents *dirents_ref(struct dirents *d);		/* takes NULL */
 void dirents_unref(struct dirents *d);			/* takes NULL */
-/* Appends a copy; 0, -ENOMEM, -EINVAL (name of no or more than 255 bytes). */
+/* Appends a copy; 0, -ENOMEM, -EINVAL (name of no or more than 255 bytes, or with '/' or NUL). */
 int dirents_add(struct dirents *d, const char *name, size_t len, uint64_t cookie, const struct attr *attr);
 /* The entry after `e` (NULL: the first), or NULL.  for (e = NULL; (e = dirents_next(d, e)); ) */
 const struct dirent_entry *dirents_next(const struct dirents *d, const struct dirent_entry *e);

@@ -40,9 +40,12 @@ const char *log_level_name(enum log_level level);
 
 void log_write(struct log_site *site, enum log_level level, const char *domain, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
-/* Not rate-limited, for dumps and what a person asked for. */
-void log_plain(enum log_level level, const char *domain, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+void log_write_plain(const char *file, int line, const char *function, enum log_level level, const char *domain,
+		     const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+
+/* Neither rate-limited nor compared with the threshold (except NONE): dumps, and what a person asked for. */
+#define log_plain(level, domain, ...) \
+	log_write_plain(__FILE__, __LINE__, __func__, level, domain, __VA_ARGS__)
 
 #define log_at(level, domain, ...) do { \
 	static struct log_site log_site_ = { __FILE__, __func__, __LINE__, 0, 0, 0 }; \
