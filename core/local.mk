@@ -13,7 +13,7 @@ libglusterfs_la_SOURCES = \
 	core/loop.c core/loop.h core/loop-sim.c core/loop-impl.h core/resolve.c \
 	core/mem.c core/tcp.c core/unix.c core/transport.c core/transport.h core/transport-impl.h \
 	core/option.c core/option.h \
-	core/wire.c core/wire.h \
+	core/wire.c core/wire-fop.c core/wire.h core/wire-impl.h \
 	core/work.c core/work.h \
 	core/xlator.c core/xlator.h core/xlator-impl.h
 libglusterfs_la_CFLAGS = $(AM_CFLAGS) -fvisibility=default

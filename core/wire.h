@@ -50,22 +50,31 @@ enum { WIRE_MAX_GROUPS = 65536 };
 struct wire {
 	uint8_t *at, *end;
 	uint8_t *base;
-	struct buf *payload;		/* encode: set by the first large buf (held); decode: the message's, borrowed */
+	struct buf *payload;		/* encode: set by the first buf that is not empty, a new reference for the
+					 * caller, also when it failed; decode: the message's, borrowed; NULL: none */
 	bool failed, payload_used;
 	/* what stands for an open file on this connection */
 	uint64_t (*fd_out)(struct wire *w, struct fd *fd);		/* encode: its handle, chosen by the client; not 0 */
 	struct fd *(*fd_in)(struct wire *w, uint64_t handle);		/* decode: new reference; NULL fails with -EBADF */
 	struct inode *(*inode_in)(struct wire *w, const struct gfid *g, uint32_t type);	/* decode: new reference */
-	/* decode a newfd, on the inode named before it: new reference; NULL fails with w->error or -ENOMEM */
+	/* decode a newfd, on the inode named before it: new reference; NULL fails with w->error or -ENOMEM.
+	 * The arguments after it may still be bad: the handle is not to be used before wire_get_args() succeeded. */
 	struct fd *(*fd_make)(struct wire *w, uint64_t handle, struct inode *inode, enum fop_id op);
 	void *ctx;
-	int error;			/* decode: -EPROTO, or -EBADF, -ENOMEM */
-	/* strings of decoded arguments are NUL-terminated in place when the encoding carries the NUL */
+	/* decode: -EPROTO (close the connection); -EBADF, -ENOMEM or what a callback left here (answer that).
+	 * encode: -EMSGSIZE (no room, too large), -ENAMETOOLONG, -EINVAL */
+	int error;
 };
 
 static inline bool wire_ok(const struct wire *w)
 {
 	return !w->failed;
+}
+
+/* Decode: all of the message was read, its payload too. */
+static inline bool wire_finished(const struct wire *w)
+{
+	return !w->failed && w->at == w->end && (w->payload == NULL || w->payload_used);
 }
 
 void wire_put_u8(struct wire *w, uint8_t v);
@@ -83,7 +92,10 @@ const uint8_t *wire_get_bytes(struct wire *w, size_t n);	/* points into the mess
 const char *wire_get_str(struct wire *w);			/* points into the message; "" when bad */
 struct dict *wire_get_dict(struct wire *w);			/* new reference or NULL */
 
+/* Upper bound of the encoded header. */
+size_t wire_header_bound(const struct wire_header *h);
 void wire_put_header(struct wire *w, const struct wire_header *h);
+/* An unknown kind or operation fails; *h is all zero then. */
 void wire_get_header(struct wire *w, struct wire_header *h);
 
 /* Upper bound of the encoded size (without payload), for making room. */
@@ -91,7 +103,11 @@ size_t wire_args_bound(enum fop_id op, const void *args);
 size_t wire_reply_bound(enum fop_id op, const void *reply);
 void wire_put_args(struct wire *w, enum fop_id op, const void *args);
 void wire_put_reply(struct wire *w, enum fop_id op, const void *reply);
-/* Decode into *args, which then holds new references (args_drop()) even when it failed.  0 or w->error. */
+/*
+ * Decode into *args, which then holds new references (args_drop()) even when it failed.  0 or w->error.
+ * Strings and names point into the message.  Arguments are never NULL, except a `dict` and an `fd` beside
+ * an inode (which is the fd's inode then); answers may be.  A failure may come after fd_make was called.
+ */
 int wire_get_args(struct wire *w, enum fop_id op, union fop_args *args);
 int wire_get_reply(struct wire *w, enum fop_id op, union fop_reply *reply);
 
