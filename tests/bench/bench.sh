@@ -74,6 +74,7 @@ done
 for row in $only; do
 	echo "$counts" | grep -q "^$row " || die "no row '$row' (--help lists them)"
 done
+image_mib=$((512 + 2 * scale))
 in_own_namespaces "$dir" "${args[@]}"
 
 # count_for STACK ROW PROCS: per process. Together, several do twice what one does; the local
@@ -88,10 +89,13 @@ count_for() {
 }
 
 failed=0
+declare -A bad
 
-# measure ROUND STACK ROW PROCS: one line for $samples; a stack that died is not used again.
+# measure ROUND STACK ROW PROCS: one line for $samples. A row that failed is not run again on that
+# stack, and a stack that has died is not used again.
 measure() {
 	local round=$1 stack=$2 row=$3 n=$4 line pid options=()
+	[ -z "${bad[$stack $row]-}" ] || return
 	for pid in ${pids[$stack]}; do
 		options+=(-P "$pid")
 	done
@@ -102,7 +106,7 @@ measure() {
 		return
 	fi
 	say "FAILED: $stack, $row, $n processes, round $round"
-	failed=1
+	failed=1 bad[$stack $row]=1
 	if ! stack_lives "$stack"; then
 		say "$stack has died"
 		tail -n 8 "$work/$stack"/*.log >&2

@@ -58,11 +58,13 @@ in_own_namespaces() {
 
 memory_mount() {
 	mkdir "$work/memory"
-	mount -t tmpfs -o "size=${image_mib:-2048}m,nr_inodes=1k" bench "$work/memory" ||
+	# Room for five whole images: one that cannot grow any more loses data, as a bad disk does.
+	mount -t tmpfs -o "size=$((5 * image_mib + 64))m,nr_inodes=1k" bench "$work/memory" ||
 		die "cannot mount a tmpfs"
 }
 
 # brick_make NAME: prints a new directory: on an ext4 image of its own in memory, or below --dir.
+# The images have $image_mib and take what was ever written; $image_options is for mkfs.ext4.
 brick_make() {
 	local name=$1 image=$work/memory/$1
 	if [ -n "$data" ]; then
@@ -70,8 +72,8 @@ brick_make() {
 		return
 	fi
 	mkdir "$work/$name" &&
-		truncate -s "${image_mib:-2048}M" "$image" &&
-		mkfs.ext4 -q -F "$image" >&2 &&
+		truncate -s "${image_mib}M" "$image" &&
+		mkfs.ext4 -q -F -b 4096 ${image_options-} "$image" >&2 &&
 		mount -o loop,noatime "$image" "$work/$name" &&
 		mkdir "$work/$name/brick" && echo "$work/$name/brick"
 }
@@ -174,14 +176,18 @@ vol_client() {
 declare -A mnt brick1 brick2 pids version daemon_dir
 
 # mirror_start STACK SBIN PORT CLIENT-TRANSPORT REPLICATE-TYPE [OPTION...]
+# Makes the bricks unless they are there: a stack can be stopped and started again on them.
 mirror_start() {
 	local stack=$1 sbin=$2 port=$3 transport=$4 type=$5 i brick dir=$work/$1
 	shift 5
-	mkdir "$dir" "$dir/mnt" || return
+	mkdir -p "$dir/mnt" || return
 	daemon_dir[$stack]=$dir
+	if [ -z "${brick1[$stack]-}" ]; then
+		brick1[$stack]=$(brick_make "$stack-brick1") &&
+			brick2[$stack]=$(brick_make "$stack-brick2") || return
+	fi
 	for i in 1 2; do
-		brick=$(brick_make "$stack-brick$i") || return
-		[ $i = 1 ] && brick1[$stack]=$brick || brick2[$stack]=$brick
+		[ $i = 1 ] && brick=${brick1[$stack]} || brick=${brick2[$stack]}
 		"vol_${stack}_brick" "$brick" $((port + i - 1)) >"$dir/brick$i.vol"
 		"$sbin/glusterfsd" -f "$dir/brick$i.vol" -l "$dir/brick$i.log" -p "$dir/brick$i.pid" \
 			"$@" || return
@@ -265,24 +271,33 @@ brick_list() {
 # bricks_equal STACK; hard links below .glusterfs count alike on both.
 bricks_equal() {
 	brick_list "${brick1[$1]}" >"$work/list1" && brick_list "${brick2[$1]}" >"$work/list2" &&
-		diff "$work/list1" "$work/list2" >&2
+		diff "$work/list1" "$work/list2" >"$work/diff" && return
+	head -n 20 "$work/diff" >&2
+	return 1
 }
 
 daemon_is_gone() {
 	! kill -0 "$1"
 }
 
+# stack_stop STACK: unmounts, and ends the daemons.
+stack_stop() {
+	local file pid dir=${daemon_dir[$1]}
+	mountpoint -q "$dir/mnt" && umount "$dir/mnt"
+	for file in "$dir"/*.pid; do
+		pid=$(cat "$file" 2>/dev/null) && [ -n "$pid" ] || continue
+		kill -TERM "$pid" 2>/dev/null
+		wait_for 5 "$1: ${file##*/} ends on SIGTERM" daemon_is_gone "$pid" ||
+			kill -KILL "$pid"
+		rm -f "$file"
+	done
+}
+
 # The ordinary end; whatever it leaves, the namespaces take along.
 stacks_stop() {
-	local stack file pid
+	local stack
 	for stack in "${!daemon_dir[@]}"; do
-		mountpoint -q "${daemon_dir[$stack]}/mnt" && umount "${daemon_dir[$stack]}/mnt"
-		for file in "${daemon_dir[$stack]}"/*.pid; do
-			pid=$(cat "$file" 2>/dev/null) && [ -n "$pid" ] || continue
-			kill -TERM "$pid" 2>/dev/null
-			wait_for 5 "$stack: ${file##*/} ends on SIGTERM" daemon_is_gone "$pid" ||
-				kill -KILL "$pid"
-		done
+		stack_stop "$stack"
 	done
 	cd /
 	umount -R "$work"/*-brick? "$work/local" "$work/memory" 2>/dev/null
