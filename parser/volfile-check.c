@@ -31,7 +31,7 @@ struct check {
 	const struct volfile *vf;
 	struct diag *diag;
 	unsigned errors, warnings;
-	bool lost_name;
+	bool lost_name, told_depth;
 	uint32_t *by_name;	/* numbers of volumes, sorted by name */
 	size_t nr_names;
 	const char **names;	/* as by_name, for suggestions */
@@ -158,6 +158,8 @@ static void check_type(struct check *c, const struct vf_volume *vol)
 {
 	const struct vf_word at = { .text = "volume", .pos = vol->pos };
 
+	if (!vol->type.text && !vol->name.text && c->lost_name)
+		return;
 	if (!vol->type.text)
 		tell(c, DIAG_ERROR, &at, "volume '%.60s' has no type", name_of(vol));
 	else if (vol->type.text[0] == '\0' || has_control(vol->type.text))
@@ -286,7 +288,7 @@ static void tell_loop(struct check *c, size_t from, unsigned depth, const struct
 
 /*
  * Returns how many volumes are on top of each other from v down; VF_MAX_DEPTH + 1 means too
- * many, and was told. `depth` is how many are above v: the recursion ends at VF_MAX_DEPTH.
+ * many, which is told once. `depth` is how many are above v: the recursion ends at VF_MAX_DEPTH.
  */
 static unsigned check_below(struct check *c, size_t v, unsigned depth)
 {
@@ -313,9 +315,11 @@ static unsigned check_below(struct check *c, size_t v, unsigned depth)
 			below = check_below(c, s, depth + 1);
 		else if (below == 0)
 			below = VF_MAX_DEPTH;
-		if (below == VF_MAX_DEPTH)
+		if (below == VF_MAX_DEPTH && !c->told_depth) {
+			c->told_depth = true;
 			tell(c, DIAG_ERROR, &vol->subvolumes[i],
 			     "more than %d volumes on top of each other", VF_MAX_DEPTH);
+		}
 		if (below + 1 > height)
 			height = below + 1;
 	}

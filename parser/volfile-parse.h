@@ -25,6 +25,7 @@ struct vf_parse {
 	struct volfile *vf;
 	struct diag *diag;
 	unsigned errors;	/* added by this run */
+	unsigned misfits;	/* tokens that the grammar had no place for */
 	bool give_up;		/* too many errors: the lexer says "end" */
 	bool lost;		/* in text outside of volumes, which was told */
 	bool lost_name;		/* some volume's name is not known */

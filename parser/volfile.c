@@ -37,7 +37,10 @@ static const struct keyword {
 	{ "end-volume", END_VOLUME, 0 },
 };
 
-enum { NR_KEYWORDS = sizeof(keywords) / sizeof(keywords[0]) };
+enum {
+	NR_KEYWORDS = sizeof(keywords) / sizeof(keywords[0]),
+	MISFITS_MAX = 10000,	/* tokens without a place, told or not, until this is hopeless */
+};
 
 const char *vf_nearest_keyword(const char *word)
 {
@@ -57,7 +60,7 @@ static const struct keyword *keyword_of_kind(int kind)
 }
 
 /* The keyword that an unquoted word was probably meant to be, or NULL. */
-static const struct keyword *token_nearest(struct vf_parse *p, const struct vf_token *t)
+static const struct keyword *token_nearest(const struct vf_parse *p, const struct vf_token *t)
 {
 	char word[64];
 	const char *name;
@@ -71,6 +74,13 @@ static const struct keyword *token_nearest(struct vf_parse *p, const struct vf_t
 		if (keywords[i].name == name)
 			return &keywords[i];
 	return NULL;
+}
+
+static void give_up(struct vf_parse *p)
+{
+	diag_add(p->diag, DIAG_NOTE, &p->vf->source, (struct vf_pos){ 0, 0 }, 0,
+		 "too many errors: the rest of the file was not looked at");
+	p->give_up = true;
 }
 
 void vf_problem(struct vf_parse *p, enum diag_level level, const struct vf_token *at,
@@ -90,11 +100,8 @@ void vf_problem(struct vf_parse *p, enum diag_level level, const struct vf_token
 	diag_add(p->diag, level, &p->vf->source, at->pos, at->len, "%s",
 		 text ? text : "out of memory");
 	free(text);
-	if (p->errors == VF_MAX_ERRORS) {
-		diag_add(p->diag, DIAG_NOTE, &p->vf->source, (struct vf_pos){ 0, 0 }, 0,
-			 "too many errors: the rest of the file was not looked at");
-		p->give_up = true;
-	}
+	if (p->errors == VF_MAX_ERRORS)
+		give_up(p);
 }
 
 /* Tells that there is no memory, and ends the parsing. */
@@ -110,7 +117,6 @@ static void no_memory(struct vf_parse *p)
 static void token_shift(struct vf_parse *p)
 {
 	p->prev = p->token;
-	p->last_line = p->line;
 	if (p->token.kind != WORD) {
 		p->clause = p->token;
 		p->nr_words = 0;
@@ -124,10 +130,11 @@ static void token_check(struct vf_parse *p)
 {
 	const char *s = p->vf->text_copy + p->token.start;
 	struct vf_token at = p->token;
+	size_t len = p->token.len - (p->token.quoted && p->token.len > 1 ? 2 : 0);
 
-	if (p->token.len > VF_MAX_WORD + (p->token.quoted ? 2 : 0)) {
+	if (len > VF_MAX_WORD) {
 		vf_problem(p, DIAG_ERROR, &p->token, "a word of %zu bytes: %d is the longest",
-			   p->token.len, VF_MAX_WORD);
+			   len, VF_MAX_WORD);
 		return;
 	}
 	for (size_t i = 0; !p->token.quoted && !p->told_control && i < p->token.len; i++) {
@@ -152,11 +159,44 @@ static bool token_is_glued(const struct vf_parse *p)
 	       (p->token.quoted || p->prev.quoted);
 }
 
+static void tell_glued(struct vf_parse *p)
+{
+	bool several_lines = p->prev.quoted && p->prev.pos.line != p->token.pos.line;
+
+	if (p->open_quote)
+		return;
+	if (!several_lines) {
+		vf_problem(p, DIAG_ERROR, &p->token,
+			   "a quote inside a word: put the whole word in quotes");
+		return;
+	}
+	vf_problem(p, DIAG_ERROR, &p->prev, "this quote ends on line %u in the middle of a "
+		   "word: is its end missing in an earlier line?", p->token.pos.line);
+	p->long_quote.line = 0;
+}
+
 /*
- * The next token for the grammar. A keyword that stands where the value of an option must,
- * in the line of the option, is a value (in 1.3 it was an error); except end-volume, so that
- * a missing value cannot swallow the end of a volume.
+ * A keyword that stands where the value of an option must, in the line of the option, is a
+ * value (in 1.3 it was an error). So it is where another word must stand, but that is told:
+ * there it is often a slip. Not end-volume, lest a missing word swallow the end of a volume.
  */
+static void keyword_as_word(struct vf_parse *p)
+{
+	const struct keyword *clause = keyword_of_kind(p->clause.kind);
+
+	if (p->token.kind == END_VOLUME || p->token.first || !clause ||
+	    p->nr_words >= clause->nr_words)
+		return;
+	if (p->nr_words == 0 && !p->clause.first)
+		return;
+	if (p->nr_words == 0)
+		vf_problem(p, DIAG_ERROR, &p->token,
+			   WORD_FMT " is a keyword: to use it as a name, put it in quotes",
+			   WORD_ARGS(p, &p->token));
+	p->token.kind = WORD;
+}
+
+/* The next token for the grammar. */
 int vf_next_token(struct vf_parse *p, struct vf_token *token, void *scanner)
 {
 	token_shift(p);
@@ -164,18 +204,17 @@ int vf_next_token(struct vf_parse *p, struct vf_token *token, void *scanner)
 	if (!p->give_up)
 		vf_lex_next(p, scanner);
 	while (token_is_glued(p)) {
-		vf_problem(p, DIAG_ERROR, &p->token,
-			   "a quote inside a word: put the whole word in quotes");
+		tell_glued(p);
 		p->prev = p->token;
 		vf_lex_next(p, scanner);
 	}
+	p->last_line = p->line;
 	if (p->token.kind == VOLUME)
 		p->lost = false;
 	if (p->token.kind == WORD)
 		token_check(p);
-	else if (p->token.kind != 0 && p->token.kind != END_VOLUME && p->clause.kind == OPTION &&
-		 p->nr_words == 1 && !p->token.first)
-		p->token.kind = WORD;
+	else if (p->token.kind != 0)
+		keyword_as_word(p);
 	if (p->give_up)
 		p->token.kind = 0;
 	*token = p->token;
@@ -187,8 +226,8 @@ int vf_next_token(struct vf_parse *p, struct vf_token *token, void *scanner)
 /* The clause before the unexpected token lacks words. */
 static void tell_missing_word(struct vf_parse *p)
 {
-	const char *hint = p->token.first || p->token.kind == 0 ? "" :
-			   "; a keyword that is meant as a word must be quoted";
+	const char *hint = p->token.kind == END_VOLUME && !p->token.first && p->clause.first ?
+			   "; a keyword that is meant as a word must be quoted" : "";
 
 	switch (p->clause.kind) {
 	case VOLUME:
@@ -213,23 +252,19 @@ static void tell_missing_word(struct vf_parse *p)
 /* The unexpected word goes on a clause that is complete, rather than to begin one. */
 static bool word_is_surplus(const struct vf_parse *p)
 {
-	return p->token.kind == WORD && !p->token.first &&
-	       (p->clause.first || p->token.quoted);
+	if (p->token.kind != WORD || p->token.first)
+		return false;
+	if (p->clause.kind != OPTION && token_nearest(p, &p->token))
+		return false;
+	return p->clause.first || p->token.quoted;
 }
 
 static void tell_surplus_word(struct vf_parse *p)
 {
-	const struct keyword *near = token_nearest(p, &p->token);
-
 	if (p->clause.kind == OPTION)
 		vf_problem(p, DIAG_ERROR, &p->token, "option " WORD_FMT " has a value already: "
 			   WORD_FMT " is too much (a value with spaces must be quoted)",
 			   WORD_ARGS(p, &p->key), WORD_ARGS(p, &p->token));
-	else if (near)
-		vf_problem(p, DIAG_ERROR, &p->token,
-			   "'%s' takes one word: " WORD_FMT " is too much; did you mean '%s'?",
-			   p->clause.kind == TYPE ? "type" : "volume", WORD_ARGS(p, &p->token),
-			   near->name);
 	else
 		vf_problem(p, DIAG_ERROR, &p->token, "'%s' takes one word: " WORD_FMT " is too much",
 			   p->clause.kind == TYPE ? "type" : "volume", WORD_ARGS(p, &p->token));
@@ -279,6 +314,8 @@ int vf_misspelt(struct vf_parse *p)
 {
 	const struct keyword *near = token_nearest(p, &p->token);
 
+	if (!p->give_up && ++p->misfits > MISFITS_MAX)
+		give_up(p);
 	if (p->token.kind != WORD || (p->in_volume && word_is_surplus(p)))
 		return 0;
 	if (near && !p->in_volume && near->kind != VOLUME)
@@ -534,15 +571,13 @@ static bool text_is_sane(const char *name, const char *text, size_t len, struct 
 static void run_grammar(struct vf_parse *p)
 {
 	size_t len = p->vf->source.len;
-	size_t bom = len >= 3 && memcmp(p->vf->text_copy, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
 	char *buf = calloc(1, len + 2);	/* and wants two of them at the end */
 	void *scanner = NULL;
 
 	if (buf) {
 		memcpy(buf, p->vf->text_copy, len);
-		scanner = vf_lex_start(p, buf + bom, len - bom + 2);
+		scanner = vf_lex_start(p, buf, len + 2);
 	}
-	p->offset = p->line_start = bom;
 	p->line = 1;
 	if (!scanner || vf_gram_parse(p, scanner) != 0)
 		no_memory(p);
@@ -568,6 +603,10 @@ struct volfile *volfile_parse(const char *name, const char *text, size_t len, st
 
 	if (!text_is_sane(name, text, len, d))
 		return NULL;
+	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {	/* a byte order mark */
+		text += 3;
+		len -= 3;
+	}
 	p.vf = volfile_new(name, text, len);
 	if (!p.vf) {
 		diag_add(d, DIAG_ERROR, &(struct diag_source){ .file = name },
