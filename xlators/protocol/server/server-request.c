@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * server-request.c - operations: from a message to a call and back.
+ *
+ * A request is decoded once; its strings and data stay in the message, which is held until the answer.  What
+ * there is to remember lies in the data of the call's root frame, so a request allocates nothing but its call.
+ *
+ * Nothing that comes in is believed: names, lengths and that the objects are there is checked by the codec, sizes of
+ * what is asked for here.  What no client of ours would send closes the connection; what may be a mistake is
+ * answered with an errno.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "server.h"
+
+enum { LOCK_WAITS_MAX = 4096 };		/* of a session */
+
+struct request {			/* data of the root frame */
+	LIST_ENTRY(request) link;
+	struct session *session;
+	struct frame *root;
+	struct buf *head;		/* held: the arguments' strings are in it */
+	uint64_t xid, newfd;		/* newfd: the handle that this request is to open, or 0 */
+	uint32_t bytes;
+	uint8_t op;
+	bool lock_wait;
+};
+
+/* What the codec's callbacks know of the message that is decoded. */
+struct decoding {
+	struct session *session;
+	uint64_t newfd;			/* made, and in the session's table */
+};
+
+/* ---- answering ---- */
+
+static int put_reply(struct session *s, uint64_t xid, enum fop_id op, int ret, const void *reply)
+{
+	struct wire *w = conn_begin(s->conn, PROTOCOL_HEADER_ROOM + (ret >= 0 ? wire_reply_bound(op, reply) : 0));
+
+	if (!w)
+		return -ENOMEM;
+	wire_put_header(w, &(struct wire_header){ .kind = WIRE_REPLY, .op = op, .xid = xid, .ret = ret });
+	if (ret >= 0) {
+		wire_put_reply(w, op, reply);
+		if (w->payload && w->payload->len > s->payload_max) {
+			conn_abort(s->conn, w);
+			return -EMSGSIZE;
+		}
+		s->total_out += w->payload ? w->payload->len : 0;
+	}
+	return conn_end(s->conn, w);
+}
+
+static void send_reply(struct session *s, uint64_t xid, enum fop_id op, int ret, const void *reply)
+{
+	if (!s->conn || s->closing)
+		return;
+	int err = put_reply(s, xid, op, ret, reply);
+	/* What cannot be told is told as an error; what cannot be told at all ends the connection. */
+	if (err < 0 && put_reply(s, xid, op, err, NULL) < 0)
+		session_close(s, -ENOMEM);
+}
+
+static void request_done(struct frame *root, int child, int ret, const void *reply)
+{
+	struct request *r = frame_data(root);
+	struct session *s = r->session;
+
+	if (r->newfd) {
+		if (ret >= 0)
+			fd_map_opened(&s->fds, r->newfd);
+		else
+			fd_map_remove(&s->fds, r->newfd);
+	}
+	send_reply(s, r->xid, r->op, ret, reply);
+	LIST_REMOVE(r, link);
+	if (r->lock_wait)
+		s->nr_lock_waits--;
+	else
+		s->nr_requests--;
+	s->bytes -= r->bytes;
+	buf_unref(r->head);
+	call_end(root);
+	session_settle(s);
+}
+
+/* ---- decoding ---- */
+
+static struct inode *inode_in(struct wire *w, const struct gfid *g, uint32_t type)
+{
+	struct decoding *d = w->ctx;
+
+	return inode_get(xl_inodes(d->session->server->xl), g, type);
+}
+
+static struct fd *fd_in(struct wire *w, uint64_t handle)
+{
+	struct decoding *d = w->ctx;
+
+	return fd_ref(fd_map_find(&d->session->fds, handle));
+}
+
+static struct fd *fd_make(struct wire *w, uint64_t handle, struct inode *inode, enum fop_id op)
+{
+	struct decoding *d = w->ctx;
+	int ret = -EPROTO;
+
+	if (!handle || !inode || d->newfd) {
+		w->error = ret;
+		return NULL;
+	}
+	struct fd *fd = fd_new(inode, 0, op == FOP_opendir);
+	if (!fd)
+		return NULL;
+	ret = fd_map_add(&d->session->fds, handle, fd);
+	if (ret < 0) {
+		w->error = ret == -EEXIST ? -EPROTO : ret;
+		fd_unref(fd);
+		return NULL;
+	}
+	d->newfd = handle;
+	return fd;
+}
+
+/* ---- checking what the codec does not know ---- */
+
+/* Sizes that a client may ask for, and the flags of an open file.  0 or -errno. */
+static int check_values(const struct session *s, enum fop_id op, union fop_args *a)
+{
+	switch (op) {
+	case FOP_read:
+		return a->read.size > s->payload_max ? -EMSGSIZE : 0;
+	case FOP_readdir:
+		if (a->readdir.size > PROTOCOL_LIST_MAX)
+			a->readdir.size = PROTOCOL_LIST_MAX;
+		return 0;
+	case FOP_readdirp:
+		if (a->readdirp.size > PROTOCOL_LIST_MAX)
+			a->readdirp.size = PROTOCOL_LIST_MAX;
+		return 0;
+	case FOP_open:
+		a->open.fd->flags = a->open.flags;
+		return 0;
+	case FOP_create:
+		a->create.fd->flags = a->create.flags;
+		return 0;
+	case FOP_copy_file_range:
+		if (a->copy_file_range.length > 1 << 30)
+			a->copy_file_range.length = 1 << 30;
+		return 0;
+	case FOP_lk:
+		return a->lk.cmd == LK_SETW && s->nr_lock_waits >= LOCK_WAITS_MAX ? -ENOLCK : 0;
+	default:
+		return 0;
+	}
+}
+
+static int check_read_only(enum fop_id op, const union fop_args *a)
+{
+	if (fop_is_change(op))
+		return -EROFS;
+	if (op == FOP_open && ((a->open.flags & O_ACCMODE) != O_RDONLY || (a->open.flags & O_TRUNC)))
+		return -EROFS;
+	if (op == FOP_access && (a->access.mask & W_OK))
+		return -EROFS;
+	return 0;
+}
+
+/* ---- identity ---- */
+
+static struct identity identity_of(const struct session *s, const struct wire_header *h, uint64_t client)
+{
+	const struct server *sv = s->server;
+	struct identity id = {
+		.uid = h->uid, .gid = h->gid, .pid = h->pid, .lk_owner = h->lk_owner,
+		.client = client, .txn = h->txn, .deadline_ms = h->deadline_ms,
+		.enforce = h->flags & PROTOCOL_ENFORCE,
+	};
+
+	if (sv->all_squash || (sv->root_squash && h->uid == 0)) {
+		id.uid = sv->anon_uid;
+		id.gid = sv->anon_gid;
+		id.enforce = true;
+	} else {
+		id.nr_groups = h->nr_groups;
+		if (sv->root_squash && h->gid == 0)
+			id.gid = sv->anon_gid;
+	}
+	return id;
+}
+
+/* The supplementary groups, copied into the call.  0 or -ENOMEM. */
+static int copy_groups(const struct server *sv, struct frame *root, const struct wire_header *h)
+{
+	struct identity *id = call_identity(root);
+
+	if (!id->nr_groups)
+		return 0;
+	uint32_t *groups = frame_alloc(root, id->nr_groups * sizeof *groups);
+	if (!groups)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < id->nr_groups; i++) {
+		const uint8_t *g = h->groups + 4 * i;
+
+		groups[i] = g[0] | g[1] << 8 | g[2] << 16 | (uint32_t)g[3] << 24;
+		if (sv->root_squash && groups[i] == 0)
+			groups[i] = sv->anon_gid;
+	}
+	id->groups = groups;
+	return 0;
+}
+
+/* ---- a request ---- */
+
+static void give_up_newfd(struct session *s, const struct decoding *d)
+{
+	if (d->newfd)
+		fd_map_remove(&s->fds, d->newfd);
+}
+
+/* Decodes and checks.  0; -errno to be answered; -EPROTO: the peer is to go. */
+static int read_args(struct session *s, enum fop_id op, struct wire *w, struct decoding *d, union fop_args *args)
+{
+	w->inode_in = inode_in;
+	w->fd_in = fd_in;
+	w->fd_make = fd_make;
+	w->ctx = d;
+	int ret = wire_get_args(w, op, args);
+	if (ret < 0)
+		return ret;
+	ret = check_values(s, op, args);
+	if (ret == 0 && s->server->read_only)
+		ret = check_read_only(op, args);
+	return ret;
+}
+
+static void start_call(struct session *s, struct frame *root, const struct wire_header *h, struct buf *head,
+		       struct wire *w, const struct decoding *d, const union fop_args *args)
+{
+	struct request *r = frame_data(root);
+
+	r->session = s;
+	r->root = root;
+	r->head = buf_ref(head);
+	r->xid = h->xid;
+	r->newfd = d->newfd;
+	r->bytes = head->len + (w->payload ? w->payload->len : 0);
+	r->op = h->op;
+	r->lock_wait = h->op == FOP_lk && args->lk.cmd == LK_SETW;
+	LIST_INSERT_HEAD(&s->requests, r, link);
+	if (r->lock_wait)
+		s->nr_lock_waits++;
+	else
+		s->nr_requests++;
+	s->bytes += r->bytes;
+	s->total_requests++;
+	s->total_in += w->payload ? w->payload->len : 0;
+	/* May be answered, and r gone, before this returns. */
+	frame_wind(root, 0, h->op, args, (union fop_done){ .any = request_done }, true);
+}
+
+void server_request(struct session *s, const struct wire_header *h, struct wire *w, struct buf *head)
+{
+	uint64_t client = h->flags & PROTOCOL_CLIENT ? wire_get_u64(w) : s->client_id;
+	struct decoding d = { .session = s };
+	union fop_args args;
+
+	if (h->op >= FOP_COUNT || !h->xid || !wire_ok(w))
+		return session_offend(s, "it sent a request that is malformed");
+	enum fop_id op = h->op;
+	int ret = read_args(s, op, w, &d, &args);
+	struct frame *root = NULL;
+	if (ret == 0) {
+		struct identity id = identity_of(s, h, client);
+
+		root = call_new(&s->port->xl, &id, sizeof(struct request));
+		ret = root ? copy_groups(s->server, root, h) : -ENOMEM;
+	}
+	if (ret == 0) {
+		start_call(s, root, h, head, w, &d, &args);
+		args_drop(op, &args);
+		return;
+	}
+	if (root)
+		call_end(root);
+	give_up_newfd(s, &d);
+	args_drop(op, &args);
+	if (ret == -EPROTO)
+		return session_offend(s, "it sent a malformed %s", fop_names[op]);
+	send_reply(s, h->xid, op, ret, NULL);
+}
+
+/* ---- cancelling ---- */
+
+void server_cancel(struct session *s, uint64_t xid)
+{
+	struct request *r;
+
+	LIST_FOREACH(r, &s->requests, link) {
+		if (r->xid == xid)
+			return call_cancel(r->root);
+	}
+	/* It has been answered meanwhile. */
+}
+
+void server_cancel_all(struct session *s, bool lock_waits_only)
+{
+	struct request_list all = s->requests;
+	struct request *r;
+
+	/* Cancelling may answer any of them at once, which takes it out of whichever list it is in. */
+	if (LIST_FIRST(&all))
+		LIST_FIRST(&all)->link.le_prev = &LIST_FIRST(&all);
+	LIST_INIT(&s->requests);
+	s->nr_requests++;		/* or s might go with the last one */
+	while ((r = LIST_FIRST(&all))) {
+		LIST_REMOVE(r, link);
+		LIST_INSERT_HEAD(&s->requests, r, link);
+		if (r->lock_wait || !lock_waits_only)
+			call_cancel(r->root);
+	}
+	s->nr_requests--;
+}
