@@ -25,4 +25,4 @@ pkginclude_HEADERS = core/buf.h core/dict.h core/dirents.h core/dump.h core/fop.
 	core/inode.h core/log.h core/loop.h core/option.h core/work.h core/xlator.h
 pkgconfigdir = $(libdir)/pkgconfig
 pkgconfig_DATA = core/glusterfs.pc
-EXTRA_DIST += core/README
+EXTRA_DIST += core/README core/glusterfs.pc.in
