@@ -4,7 +4,8 @@ libparser_la_SOURCES = \
 	parser/diag.c parser/diag.h \
 	parser/volfile.c parser/volfile.h parser/volfile-parse.h \
 	parser/volfile-check.c \
-	parser/volfile-file.c
+	parser/volfile-file.c \
+	parser/volfile-syntax.c
 nodist_libparser_la_SOURCES = parser/volfile-gram.c parser/volfile-gram.h parser/volfile-lex.c
 
 # Own rules rather than automake's: those name the results after volfile.c.

@@ -250,7 +250,8 @@ static void check_subvolumes(struct check *c, size_t v)
 			continue;
 		}
 		if (strcmp(word->text, name_of(vol)) == 0 && c->nodes[s].seen_by != v + 1)
-			tell(c, DIAG_ERROR, word, "volume '%.60s' is its own subvolume", word->text);
+			tell(c, DIAG_ERROR, word, "volume '%.60s' is its own subvolume",
+			     word->text);
 		else if (c->nodes[s].seen_by == v + 1)
 			tell(c, DIAG_ERROR, word, "subvolume '%.60s' is named already, on line %u",
 			     word->text, c->nodes[s].seen_at.line);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * What lexer (volfile.l), grammar (volfile.y) and tree builder (volfile.c) share. Not for
- * others.
+ * What lexer (volfile.l), tokens and syntax errors (volfile-syntax.c), grammar (volfile.y) and
+ * tree (volfile.c) share. Not for others.
  */
 #ifndef GLUSTERFS_VOLFILE_PARSE_H
 #define GLUSTERFS_VOLFILE_PARSE_H
 
 #include "volfile.h"
 
-#include <setjmp.h>
+#include <stdalign.h>
 #include <stdbool.h>
 
 /* A token, and the value of every symbol of the grammar: a piece of the source. */
@@ -24,7 +24,7 @@ struct vf_token {
 struct vf_parse {
 	struct volfile *vf;
 	struct diag *diag;
-	unsigned errors;	/* added by this run */
+	unsigned errors, warnings;	/* told by this run */
 	unsigned misfits;	/* tokens that the grammar had no place for */
 	bool give_up;		/* too many errors: the lexer says "end" */
 	bool lost;		/* in text outside of volumes, which was told */
@@ -46,24 +46,29 @@ struct vf_parse {
 	struct vf_token token, prev, clause, key;
 	unsigned nr_words;
 	struct vf_pos long_quote;	/* of the last quoted text of several lines */
-	jmp_buf no_memory;		/* flex knows no other way to fail */
+
+	alignas(max_align_t) unsigned char lex_memory[1024];	/* the scanner's */
+	size_t lex_used;
 };
 
 /* volfile.l: reads the next token into p->token and returns its kind, 0 at the end. */
 int vf_lex_next(struct vf_parse *p, void *scanner);
 /* Starts a scanner of buf, which ends in two NUL bytes that `size` includes; it writes into buf.
- * Returns it, or NULL without memory. */
+ * Returns it, or NULL when that is not so. It lives in *p. */
 void *vf_lex_start(struct vf_parse *p, char *buf, size_t size);
 void vf_lex_stop(void *scanner);
 
-/* volfile.c, called by the lexer. */
+/* volfile-syntax.c: adds a problem at a token, unless enough was told. */
 void vf_problem(struct vf_parse *p, enum diag_level level, const struct vf_token *at,
 		const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
-/* volfile.c, called by the grammar. */
+/* volfile-syntax.c, called by the grammar: reads a token; tells that p->token does not fit;
+ * for one that does not fit, the keyword to read it as instead, or 0. */
 int vf_next_token(struct vf_parse *p, struct vf_token *token, void *scanner);
 void vf_unexpected(struct vf_parse *p);
 int vf_misspelt(struct vf_parse *p);
+
+/* volfile.c, called by the grammar for what it has read. */
 void vf_volume_begin(struct vf_parse *p, const struct vf_token *keyword,
 		     const struct vf_token *name);
 void vf_volume_end(struct vf_parse *p, const struct vf_token *keyword);
@@ -77,7 +82,7 @@ void vf_volume_subvolume(struct vf_parse *p, const struct vf_token *name);
  * `lost_name` some names are not known, so unknown subvolumes are not told. */
 unsigned vf_check(const struct volfile *vf, struct diag *d, unsigned errors, bool lost_name);
 
-/* volfile.c: the keyword nearest to a word, or NULL. */
+/* volfile-syntax.c: the keyword nearest to a word, or NULL. */
 const char *vf_nearest_keyword(const char *word);
 
 #endif

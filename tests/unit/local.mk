@@ -3,9 +3,12 @@
 UNIT_TESTS = \
 	tests/unit/test_diag \
 	tests/unit/test_volfile \
+	tests/unit/test_volfile_memory \
 	tests/unit/test_volfile_problems
 
-UNIT_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) -Wno-missing-prototypes
+EXTRA_DIST += tests/unit/README
+
+UNIT_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 
@@ -20,3 +23,9 @@ tests_unit_test_volfile_LDADD = libparser.la $(CHECK_LIBS)
 tests_unit_test_volfile_problems_SOURCES = tests/unit/test_volfile_problems.c tests/unit/unit.h
 tests_unit_test_volfile_problems_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_volfile_problems_LDADD = libparser.la $(CHECK_LIBS)
+
+tests_unit_test_volfile_memory_SOURCES = tests/unit/test_volfile_memory.c tests/unit/unit.h
+tests_unit_test_volfile_memory_CFLAGS = $(UNIT_CFLAGS) -Wno-missing-prototypes
+tests_unit_test_volfile_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc \
+	-Wl,--wrap=realloc,--wrap=reallocarray,--wrap=strdup,--wrap=vasprintf
+tests_unit_test_volfile_memory_LDADD = libparser.la $(CHECK_LIBS)

@@ -11,8 +11,8 @@
  *	UNIT_MAIN("sum", adds_up)
  *
  * Each test runs in a process of its own (CK_FORK=no in the environment: in one, for a
- * debugger); it is killed after UNIT_TIMEOUT_S. CK_RUN_CASE is of no use, there is one case;
- * for one test of many write UNIT_ONLY=adds_up in the environment.
+ * debugger); it is killed after UNIT_TIMEOUT_S.
+ * UNIT_ONLY=adds_up in the environment runs that test alone.
  */
 #ifndef GLUSTERFS_UNIT_H
 #define GLUSTERFS_UNIT_H
