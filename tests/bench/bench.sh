@@ -136,6 +136,7 @@ done
 [ -n "$running" ] || die "nothing to measure"
 
 samples=$work/samples before=$(steal_ticks) start=$SECONDS
+read -r load _ </proc/loadavg
 : >"$samples"
 for ((round = 1; round <= rounds; round++)); do
 	for n in $procs; do
@@ -158,8 +159,9 @@ done
 
 echo "$(date -u +%FT%TZ), $(uname -r), $(nproc) processors, $((SECONDS - start)) s," \
 	"$rounds rounds of turns, bricks in ${dir:-memory, on ext4}"
-echo "$before $(steal_ticks)" | awk '$4 > $2 {
-	printf "the host took away %.0f %% of the processor time\n", ($3 - $1) * 100 / ($4 - $2) }'
+echo "$before $(steal_ticks)" | awk -v load="$load" '$4 > $2 {
+	printf "load before we began: %s; the host took away %.0f %% of the processor time\n", load,
+		($3 - $1) * 100 / ($4 - $2) }'
 for stack in $stacks; do
 	echo "$stack: ${version[$stack]-not there}"
 done

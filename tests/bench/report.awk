@@ -74,6 +74,11 @@ function only_median(there) {
 	return there ? show(median) : "-"
 }
 
+# Slower for sure, or perhaps: in some round it was not.
+function below_how() {
+	return median >= 1 ? " below" : high < 1 ? " SLOWER" : " slower?"
+}
+
 function table(    i, k, key, verdict, below) {
 	printf "%-11s%-3s%-6s%22s%20s%26s%20s%5s\n", "row", "pr", "unit", "ours", "peer", "local",
 		"ours/peer", "aim"
@@ -85,7 +90,7 @@ function table(    i, k, key, verdict, below) {
 			cell(values(rate, "local", key))
 		verdict = ratios("ours", "peer", key)
 		printf "%20s%5s%s\n", cell(verdict), aim[k[1]], \
-			verdict && median < aim[k[1]] ? (median < 1 ? " SLOWER" : " below") : ""
+			verdict && median < aim[k[1]] ? below_how() : ""
 		below += verdict && median < aim[k[1]]
 	}
 	print "\nlatency in us (half and 99 % of the operations are faster); the processor time and context"
