@@ -10,8 +10,9 @@ libglusterfs_la_SOURCES = \
 	core/graph.c core/graph.h \
 	core/inode.c core/inode.h core/inode-impl.h core/fd.c \
 	core/log.c core/log.h \
-	core/loop.c core/loop.h core/loop-sim.c core/loop-impl.h core/resolve.c \
-	core/mem.c core/tcp.c core/unix.c core/transport.c core/transport.h core/transport-impl.h \
+	core/loop.c core/loop.h core/loop-uv.c core/loop-sim.c core/loop-impl.h core/resolve.c \
+	core/transport.c core/transport.h core/transport-impl.h core/transport-in.c core/transport-out.c \
+	core/socket.c core/tcp.c core/unix.c core/mem.c \
 	core/option.c core/option.h \
 	core/wire.c core/wire-fop.c core/wire.h core/wire-impl.h \
 	core/work.c core/work.h \

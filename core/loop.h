@@ -29,9 +29,8 @@ struct task {
 struct timer {			/* zeroed by its owner before the first use */
 	struct loop *loop;
 	void (*fire)(struct timer *t);
-	uint64_t at_ns;
-	void *impl;
-	struct timer *prev, *next;
+	uint64_t at_ns, order;	/* private from here on: when, and who is first among equals */
+	struct timer *child, *prev, *next;
 };
 
 enum { IO_READ = 1, IO_WRITE = 2 };
@@ -39,7 +38,7 @@ struct io {			/* zeroed by its owner before the first use */
 	struct loop *loop;
 	int fd;
 	void (*ready)(struct io *io, int events);	/* IO_* bits; errors and hang-up are reported as all that was asked for */
-	int events;
+	int events;		/* private from here on */
 	void *impl;
 };
 
@@ -48,9 +47,18 @@ struct loop *loop_new_sim(uint64_t seed);
 void loop_free(struct loop *l);			/* nothing may be registered any more; takes NULL */
 bool loop_is_sim(const struct loop *l);
 
+/*
+ * Simulation: a hash over everything that was picked until now (what, when, which bytes were delivered).
+ * Two runs from the same seed that did the same have the same trace.
+ */
+uint64_t loop_sim_trace(const struct loop *l);
+
 /* Runs turns until loop_stop().  In the simulation also until nothing is left to happen. */
 void loop_run(struct loop *l);
-/* Runs turns until *done, or until timeout_ms (of the loop's time) passed: -ETIMEDOUT.  0: *done is set. */
+/*
+ * Runs turns until *done, or until timeout_ms (of the loop's time) passed: -ETIMEDOUT.  0: *done is set.
+ * loop_stop() does not end it, but the next loop_run() then returns at once.
+ */
 int loop_run_until(struct loop *l, const bool *done, uint32_t timeout_ms);
 void loop_stop(struct loop *l);
 
@@ -79,10 +87,16 @@ int io_start(struct io *io, struct loop *l, int fd, int events, void (*ready)(st
 int io_events(struct io *io, int events);
 void io_stop(struct io *io);			/* idempotent; does not close the descriptor */
 
-/* Runs handler on the loop when the process gets the signal (one handler per signal and loop). */
+/*
+ * Runs handler on the loop when the process gets the signal (one handler per signal and loop, a later one takes its
+ * place).  0 or -errno; real loop only: -ENOSYS in the simulation.
+ */
 int loop_on_signal(struct loop *l, int signo, void (*handler)(struct loop *l, int signo, void *arg), void *arg);
 
-/* Resolves a host name off the loop; done runs on it with a list of at most RESOLVE_MAX addresses, or -errno as nr. */
+/*
+ * Resolves a host name off the loop; done runs on it, not before this returned, with a list of at most RESOLVE_MAX
+ * addresses, or -errno as nr.  0, or -errno: done will not run (-ENOSYS in the simulation).
+ */
 enum { RESOLVE_MAX = 16 };
 struct sockaddr_storage;
 struct resolve {		/* owned by the caller until done ran */

@@ -19,13 +19,15 @@
 
 struct conn;
 struct listener;
+struct transport;
 
 struct conn_handler {
 	/* A message came: head (decode with wire.h; borrowed) and payload (borrowed, NULL if empty). */
 	void (*message)(struct conn *c, struct buf *head, struct buf *payload);
 	/* An outgoing connection stands. */
 	void (*connected)(struct conn *c);
-	/* It is gone, for this reason (-errno; 0: the peer closed in good order).  Last call; c is freed after it. */
+	/* It is gone, for this reason (-errno; 0: the peer closed in good order), in a turn of its own.  Last call; c is
+	 * freed after it.  Until then c may be used; sending answers -ENOTCONN. */
 	void (*closed)(struct conn *c, int err);
 	/* What was congested has room again. */
 	void (*writable)(struct conn *c);
@@ -55,7 +57,7 @@ struct conn *conn_connect(const struct transport *t, struct loop *l, const struc
 			  uint32_t timeout_ms, const struct conn_limits *limits,
 			  const struct conn_handler *handler, void *ctx);
 /* 0 and a listener, or -errno with a sentence in error.  accepted: a new connection; return false to refuse it;
- * otherwise set its handler with conn_set_handler(). */
+ * otherwise set its handler with conn_set_handler().  It must not free the listener. */
 int listener_new(const struct transport *t, struct loop *l, const struct transport_address *at,
 		 bool (*accepted)(struct listener *s, struct conn *c), void *ctx,
 		 struct listener **ret_listener, char error[256]);
@@ -81,7 +83,12 @@ bool conn_congested(const struct conn *c);
 /* Stop and go on reading (flow control). */
 void conn_pause(struct conn *c, bool pause);
 uint64_t conn_last_heard_ns(const struct conn *c);	/* loop time of the last byte received */
-/* Closes (after sending what waits, if it goes at once); closed() is called in a later turn unless `silent`. */
+/* Closes (after sending what waits, if it goes at once); closed() is called in a later turn unless `silent`.  Also
+ * for a connection that is closed already: silent then means that closed() is not called any more. */
 void conn_close(struct conn *c, int err, bool silent);
+
+/* Tests and the simulation: every connection made by this name of the mem transport is lost, on both sides, and
+ * with it what was under way. */
+void mem_cut(struct loop *l, const char *name);
 
 #endif

@@ -25,18 +25,21 @@ struct work {
 	void (*done)(struct work *w);	/* loop thread; w may be freed or reused in it */
 	uint64_t order;			/* key of things that must stay in order (an inode's hash); 0: none */
 	/* private: */
-	struct task task;
-	struct work *next;
-	struct pool *pool;
+	struct work *next;		/* in the ready, waiting or done list */
+	struct work *chain;		/* of the same hash bucket, while ready or running with an order */
+	struct work *first, *last;	/* who waits for us because of the same order */
 };
 
-struct pool_stats { uint64_t done, queued, running, max_queued; uint32_t threads; };
+struct pool_stats { uint64_t done, queued, running, max_queued; uint32_t threads; };	/* queued: not running yet */
 
 /* Threads start when first needed and stay.  name is borrowed (thread names, at most 15 bytes shown). */
 struct pool *pool_new(struct loop *l, const char *name, uint32_t threads);
-/* Waits for what runs, runs what is queued; the done callbacks are still delivered by the loop afterwards, so
- * run the loop until pool_idle() before freeing.  Takes NULL. */
+/*
+ * Finishes what was posted: waits for the threads, then runs the done callbacks that the loop has not delivered
+ * yet.  It blocks the loop meanwhile; to avoid that run the loop until pool_idle() first.  Takes NULL.
+ */
 void pool_free(struct pool *p);
+/* Loop thread: everything posted is done and delivered. */
 bool pool_idle(const struct pool *p);
 void work_post(struct pool *p, struct work *w);		/* loop thread */
 struct pool_stats pool_stats(struct pool *p);

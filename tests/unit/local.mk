@@ -29,3 +29,9 @@ tests_unit_test_volfile_memory_CFLAGS = $(UNIT_CFLAGS) -Wno-missing-prototypes
 tests_unit_test_volfile_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc \
 	-Wl,--wrap=realloc,--wrap=reallocarray,--wrap=strdup,--wrap=vasprintf
 tests_unit_test_volfile_memory_LDADD = libparser.la $(CHECK_LIBS)
+
+# the loop, workers, connections
+UNIT_TESTS += tests/unit/test_transport
+tests_unit_test_transport_SOURCES = tests/unit/test_transport.c tests/unit/unit.h
+tests_unit_test_transport_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_transport_LDADD = libglusterfs.la $(CHECK_LIBS)
