@@ -67,9 +67,13 @@ static void real_async(uv_async_t *a)
 
 static void real_timeout(uv_timer_t *t)
 {
-	container_of(t, struct loop_real, timer)->armed_ns = 0;
+	(void)t;	/* it was there to end the wait */
 }
 
+/*
+ * It repeats, each millisecond, until something else is wanted: uv_run() looks at timers before it waits too, and
+ * would then wait for nothing.
+ */
 static void real_arm(struct loop_real *r)
 {
 	const struct timer *t = r->base.timers;
@@ -86,7 +90,7 @@ static void real_arm(struct loop_real *r)
 	r->armed_ns = t->at_ns;
 	uv_update_time(&r->uv);
 	now = uv_hrtime();
-	uv_timer_start(&r->timer, real_timeout, t->at_ns > now ? (t->at_ns - now + 999999) / 1000000 : 0, 0);
+	uv_timer_start(&r->timer, real_timeout, t->at_ns > now ? (t->at_ns - now + 999999) / 1000000 : 0, 1);
 }
 
 static bool real_turn(struct loop *l)
@@ -97,7 +101,8 @@ static bool real_turn(struct loop *l)
 	real_arm(r);
 	r->woke = false;
 	atomic_store(&l->awake, false);
-	busy = l->posted.first || l->deferred.first || loop_has_remote(l) || atomic_load(&l->stop);
+	busy = l->posted.first || l->deferred.first || loop_has_remote(l) || atomic_load(&l->stop) ||
+	       (l->timers && l->timers->at_ns <= l->now_ns + 1);
 	uv_run(&r->uv, busy ? UV_RUN_NOWAIT : UV_RUN_ONCE);
 	real_woke(r);
 

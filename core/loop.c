@@ -29,10 +29,29 @@ void loop_init(struct loop *l, const struct loop_ops *ops)
 	atomic_init(&l->stop, false);
 }
 
+/* This thread runs the loop from here on. */
+static struct loop *loop_enter(struct loop *l)
+{
+	struct loop *outer = loop_running;
+
+	loop_running = l;
+	if (l->ops->update)
+		l->ops->update(l);
+	/* What this thread posted while it was not in the loop comes before what it posts from now on. */
+	loop_collect(l);
+	return outer;
+}
+
 void loop_free(struct loop *l)
 {
+	struct loop *outer;
+
 	if (!l)
 		return;
+	outer = loop_enter(l);
+	while (loop_run_one_posted(l) || loop_run_deferred(l))
+		loop_collect(l);
+	loop_running = outer;
 	assert(!l->timers && !l->deferred.first && !l->mem);
 	free(l->scratch);
 	l->ops->free(l);
@@ -138,18 +157,6 @@ bool loop_run_deferred(struct loop *l)
 }
 
 /* ---- running ---------------------------------------------------------------------------- */
-
-static struct loop *loop_enter(struct loop *l)
-{
-	struct loop *outer = loop_running;
-
-	loop_running = l;
-	if (l->ops->update)
-		l->ops->update(l);
-	/* What this thread posted while it was not in the loop comes before what it posts from now on. */
-	loop_collect(l);
-	return outer;
-}
 
 void loop_run(struct loop *l)
 {

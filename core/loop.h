@@ -44,7 +44,7 @@ struct io {			/* zeroed by its owner before the first use */
 
 struct loop *loop_new(void);			/* NULL: no memory or no descriptors */
 struct loop *loop_new_sim(uint64_t seed);
-void loop_free(struct loop *l);			/* nothing may be registered any more; takes NULL */
+void loop_free(struct loop *l);			/* runs what is still posted; nothing else may be registered any more; takes NULL */
 bool loop_is_sim(const struct loop *l);
 
 /*

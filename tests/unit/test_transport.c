@@ -185,9 +185,6 @@ static void lab_end(struct lab *lab)
 		unlink(lab->path);
 		rmdir(lab->dir);
 	}
-	/* Their memory is freed in a task. */
-	loop_stop(lab->l);
-	loop_run(lab->l);
 	loop_free(lab->l);
 	buf_trim();
 }
