@@ -40,7 +40,7 @@ const uint16_t fop_args_size[FOP_COUNT] = {
 #include "fops.def"
 };
 
-static const uint16_t reply_size[FOP_COUNT] = {
+const uint16_t fop_reply_size[FOP_COUNT] = {
 #define FOP(n, k) [FOP_##n] = sizeof(struct n##_reply),
 #define ARG(t, f)
 #define RET(t, f)
@@ -120,10 +120,10 @@ void reply_copy(union fop_reply *to, enum fop_id op, const void *reply)
 {
 	assert(op < FOP_COUNT);
 	if (reply == NULL) {
-		memset(to, 0, reply_size[op]);
+		memset(to, 0, fop_reply_size[op]);
 		return;
 	}
-	memcpy(to, reply, reply_size[op]);
+	memcpy(to, reply, fop_reply_size[op]);
 	switch (op) {
 #define FOP(n, k) case FOP_##n: { struct n##_reply *s = &to->n; (void)s;
 #define ARG(t, f)
@@ -144,7 +144,7 @@ void reply_drop(enum fop_id op, union fop_reply *r)
 #include "fops.def"
 	default: assert(!"no such operation");
 	}
-	memset(r, 0, reply_size[op]);
+	memset(r, 0, fop_reply_size[op]);
 }
 
 /* ---- texts ------------------------------------------------------------------------------------ */
