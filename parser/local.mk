@@ -21,3 +21,5 @@ parser/volfile-gram.h: parser/volfile-gram.c
 	@test -f $@ || { rm -f $<; $(MAKE) $(AM_MAKEFLAGS) $<; }
 parser/volfile-lex.c: parser/volfile.l
 	$(AM_V_GEN)$(MKDIR_P) parser && $(LEX) -o $@ $(srcdir)/parser/volfile.l
+# also where BUILT_SOURCES are not made first: make libparser.la
+$(libparser_la_OBJECTS): parser/volfile-gram.h

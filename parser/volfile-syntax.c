@@ -71,10 +71,10 @@ static const struct keyword *token_nearest(const struct vf_parse *p, const struc
 	return NULL;
 }
 
-static void give_up(struct vf_parse *p)
+static void give_up(struct vf_parse *p, const char *why)
 {
 	diag_add(p->diag, DIAG_NOTE, &p->vf->source, (struct vf_pos){ 0, 0 }, 0,
-		 "too many errors: the rest of the file was not looked at");
+		 "%s: the rest of the file was not looked at", why);
 	p->give_up = true;
 }
 
@@ -98,7 +98,7 @@ void vf_problem(struct vf_parse *p, enum diag_level level, const struct vf_token
 		 text ? text : "out of memory");
 	free(text);
 	if (p->errors == VF_MAX_ERRORS)
-		give_up(p);
+		give_up(p, "too many errors");
 }
 
 /* --- Tokens --- */
@@ -306,7 +306,7 @@ int vf_misspelt(struct vf_parse *p)
 	const struct keyword *near = token_nearest(p, &p->token);
 
 	if (!p->give_up && ++p->misfits > MISFITS_MAX)
-		give_up(p);
+		give_up(p, "too much that has no place in a volume file");
 	if (p->token.kind != WORD || (p->in_volume && word_is_surplus(p)))
 		return 0;
 	if (near && !p->in_volume && near->kind != VOLUME)
