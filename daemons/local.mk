@@ -1,0 +1,42 @@
+# daemons/ - the programs: one binary under two names, the mount helper, their manuals
+sbin_PROGRAMS += glusterfs
+glusterfs_SOURCES = daemons/main.c daemons/daemon.c daemons/daemon.h daemons/load.c daemons/run.c daemons/report.c \
+	daemons/explain.c daemons/help.c
+glusterfs_LDADD = libglusterfs.la
+# backtraces of a crash name functions
+glusterfs_LDFLAGS = $(AM_LDFLAGS) -rdynamic
+EXTRA_DIST += daemons/README daemons/mount.glusterfs.in daemons/glusterfs.bash-completion
+dist_man_MANS += daemons/glusterfs.8 daemons/glusterfsd.8 daemons/mount.glusterfs.8 daemons/glusterfs-volfile.5
+
+nodist_mounthelper_SCRIPTS = mount.glusterfs
+CLEANFILES += mount.glusterfs
+mount.glusterfs: $(srcdir)/daemons/mount.glusterfs.in Makefile
+	$(AM_V_GEN)$(SED) -e 's|@sbindir[@]|$(sbindir)|g' $(srcdir)/daemons/mount.glusterfs.in >$@.tmp && \
+		chmod +x $@.tmp && mv $@.tmp $@
+
+bashcompletiondir = $(datadir)/bash-completion/completions
+glusterfssysconfdir = $(sysconfdir)/glusterfs
+dist_glusterfssysconf_DATA = examples/glusterfs-server.vol.sample examples/glusterfs-client.vol.sample
+glusterfslogdir = $(localstatedir)/log/glusterfs
+glusterfsrundir = $(localstatedir)/run/glusterfs
+
+install-exec-hook: daemons-install-exec
+install-data-hook: daemons-install-data
+uninstall-hook: daemons-uninstall
+
+.PHONY: daemons-install-exec daemons-install-data daemons-uninstall
+daemons-install-exec:
+	cd $(DESTDIR)$(sbindir) && rm -f glusterfsd && $(LN_S) glusterfs glusterfsd
+daemons-install-data:
+	$(MKDIR_P) $(DESTDIR)$(glusterfslogdir) $(DESTDIR)$(glusterfsrundir) $(DESTDIR)$(bashcompletiondir)
+	for name in glusterfs glusterfsd; do \
+		$(INSTALL_DATA) $(srcdir)/daemons/glusterfs.bash-completion $(DESTDIR)$(bashcompletiondir)/$$name || exit 1; \
+	done
+# logs stay: rmdir only takes empty directories
+daemons-uninstall:
+	rm -f $(DESTDIR)$(sbindir)/glusterfsd
+	rm -f $(DESTDIR)$(bashcompletiondir)/glusterfs $(DESTDIR)$(bashcompletiondir)/glusterfsd
+	-for dir in $(DESTDIR)$(glusterfslogdir) $(DESTDIR)$(glusterfsrundir) $(DESTDIR)$(glusterfssysconfdir) \
+			$(DESTDIR)$(bashcompletiondir); do \
+		test ! -d $$dir || rmdir $$dir 2>/dev/null || :; \
+	done

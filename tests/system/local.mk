@@ -1,0 +1,21 @@
+# tests/system/ - the programs as users run them: mounts, signals, volume files
+#
+# The directory of translators is compiled in, so the tests run what `make install` puts below inst/, and
+# name that directory (functions.sh). One at a time: make check TESTS=tests/system/daemon.sh
+system_tests = tests/system/examples.sh tests/system/daemon.sh
+TESTS += $(system_tests)
+EXTRA_DIST += $(system_tests) tests/functions.sh $(wildcard $(srcdir)/examples/*.vol) examples/README
+check_DATA += inst/stamp
+AM_TESTS_ENVIRONMENT += GF_SRCDIR='$(abs_srcdir)' GF_DESTDIR='$(abs_builddir)/inst' GF_SBINDIR='$(sbindir)' \
+	GF_LIBDIR='$(libdir)' GF_SYSCONFDIR='$(sysconfdir)' GF_XLATORDIR='$(xlatordir)'; \
+	export GF_SRCDIR GF_DESTDIR GF_SBINDIR GF_LIBDIR GF_SYSCONFDIR GF_XLATORDIR;
+
+inst/stamp: $(sbin_PROGRAMS) $(LTLIBRARIES) mount.glusterfs Makefile
+	$(AM_V_GEN)rm -rf inst && $(MAKE) $(AM_MAKEFLAGS) install DESTDIR=$(abs_builddir)/inst >inst.log 2>&1 || \
+		{ cat inst.log; exit 1; }
+	@rm -f inst.log; touch $@
+
+clean-local: system-tests-clean
+.PHONY: system-tests-clean
+system-tests-clean:
+	rm -rf inst inst.log
