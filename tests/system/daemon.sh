@@ -1,0 +1,380 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-3.0-or-later
+# The daemon as a user meets it: bad input, exit statuses, readiness, signals, pidfile, the end.
+. "${GF_SRCDIR:-$(dirname "$0")/../..}/tests/functions.sh"
+
+need_xlator storage/posix protocol/client protocol/server cluster/afr
+mkdir "$TMP/brick" "$TMP/mnt" "$TMP/other"
+cd "$TMP" || die "no $TMP"
+server_type=protocol/server
+
+# volfile NAME: a volume file from standard input.
+volfile()
+{
+	cat >"$TMP/$1.vol"
+}
+
+# bad NAME PATTERN: the volume file NAME.vol is refused by --check and when it is run, with 255 and that message.
+bad()
+{
+	local depth=2
+
+	expect 255 "$2" glusterfs --check "$TMP/$1.vol"
+	expect 255 "$2" glusterfsd -f "$TMP/$1.vol"
+	expect 255 "$2" glusterfsd -N -f "$TMP/$1.vol"
+}
+
+bad_volume_files()
+{
+	note "bad volume files"
+	posix_volume brick "$TMP/brick" | sed 's/storage.posix/storage\/possix/' | volfile type
+	bad type 'type\.vol:2:8.*storage/possix.*did you mean "storage/posix"'
+	{ posix_volume brick "$TMP/brick"; server_volume 1 brik; } | volfile missing
+	bad missing 'missing\.vol:.*brik'
+	printf 'volume a\n type cluster/afr\n subvolumes b\nend-volume\nvolume b\n type cluster/afr\n subvolumes a\nend-volume\n' |
+		volfile loop
+	bad loop 'loop\.vol:.*(loop|itself)'
+	printf 'volume a\n type cluster/afr\n subvolumes a\nend-volume\n' | volfile self
+	bad self 'self\.vol:.*(loop|itself)'
+	afr_volume mirror | sed /subvolumes/d | volfile childless
+	bad childless 'at least 1 subvolume'
+	{ posix_volume a "$TMP/brick"; posix_volume b "$TMP/brick" | sed 's/end-volume/subvolumes a\nend-volume/'; } | volfile leaf
+	bad leaf 'takes no subvolumes, not 1'
+	client_volume c abc brick | volfile number
+	bad number 'number\.vol:5:.*remote-port.*abc'
+	client_volume c 70000 brick | volfile range
+	bad range 'range\.vol:5:.*remote-port.*70000'
+	posix_volume brick brick | volfile relative
+	bad relative 'relative\.vol:3:.*directory'
+	printf 'volume brick\n  type storage/posix\nend-volume\n' | volfile required
+	bad required 'directory.*missing'
+	printf 'volume brick\n  option directory /\nend-volume\n' | volfile typeless
+	bad typeless 'typeless\.vol:.*type'
+	printf 'volume brick\n  type storage/posix\n  option directory /\n' | volfile unended
+	bad unended 'end-volume'
+	: | volfile empty
+	bad empty 'empty'
+	{ printf 'volume a\n  type storage/posix\n  optoin directory /x\nend-volume\nvolume b\n  typo x\nend-volume\n'; } |
+		volfile two
+	bad two 'two\.vol:3:'
+	bad two 'two\.vol:6:'
+}
+
+bad_files()
+{
+	note "things that are no volume files"
+	head -c 100000 /dev/urandom >"$TMP/binary.vol"
+	bad binary 'binary'
+	yes 'volume x type y' | head -c 100M >"$TMP/big.vol"
+	bad big 'big\.vol.*(large|big|MiB|limit)'
+	head -c 100M /dev/zero >"$TMP/zero.vol"
+	bad zero 'zero\.vol'
+	rm -f "$TMP/big.vol" "$TMP/zero.vol"
+	bad absent 'absent\.vol.*No such file'
+	mkdir "$TMP/directory.vol"
+	bad directory 'directory\.vol.*directory'
+	expect 255 'Not a directory' glusterfsd -f "$TMP/binary.vol/x"
+	if setpriv --reuid 65534 --clear-groups true 2>/dev/null; then
+		install -m 0 /dev/null "$TMP/secret.vol"
+		expect 255 'secret\.vol.*Permission denied' \
+			setpriv --reuid 65534 --clear-groups "$SBIN/glusterfs" --check "$TMP/secret.vol"
+	fi
+}
+
+bad_command_lines()
+{
+	note "bad command lines"
+	posix_volume brick "$TMP/brick" | volfile posix
+	expect 255 'missing option --spec-file' glusterfs
+	expect 255 'missing option --spec-file' glusterfs "$TMP/mnt"
+	expect 1 'cannot be used together' glusterfs -f posix.vol -s localhost
+	expect 255 'not available yet' glusterfs -s localhost "$TMP/mnt"
+	expect 1 'more than one volume file' glusterfs -f posix.vol --volfile posix.vol
+	expect 1 'more than one MOUNT-POINT' glusterfs -f posix.vol "$TMP/mnt" "$TMP/other"
+	expect 1 'unrecognized option' glusterfs --no-such-option
+	expect 1 'requires an argument' glusterfs -f
+	expect 1 'unknown log level "LOUD"' glusterfs -f posix.vol -L LOUD
+	expect 1 '"soon" is not a number of seconds' glusterfs -f posix.vol -a soon "$TMP/mnt"
+	expect 1 '"-1" is not a number of seconds' glusterfs -f posix.vol --entry-timeout=-1 "$TMP/mnt"
+	expect 1 '"perhaps" is neither' glusterfs -f posix.vol -d perhaps "$TMP/mnt"
+	expect 1 'is not a port' glusterfs -s localhost -P 99999
+	expect 1 'nothing to do' glusterfs -f posix.vol
+	expect 255 'no volume "brisk"' glusterfs -f posix.vol -n brisk "$TMP/mnt"
+	expect 255 'cannot open the log /no/such/dir/log' "$SBIN/glusterfs" -f posix.vol -l /no/such/dir/log "$TMP/mnt"
+	expect 1 'mount point /no/such/dir: No such file' glusterfs -f posix.vol /no/such/dir
+	expect 1 'posix.vol: not a directory' glusterfs -f posix.vol posix.vol
+	expect 1 'VOLUME\.KEY=VALUE|no such volume' glusterfs --help-xlator=no/such --xlator-option x
+	expect 255 'VOLUME\.KEY=VALUE' glusterfs --check posix.vol --xlator-option brick.directory
+	expect 255 'no such volume' glusterfs --check posix.vol --xlator-option brik.directory=/
+	expect 255 'directory.*absolute|must be' glusterfs --check posix.vol --xlator-option brick.directory=x
+	expect 0 '' glusterfs --check posix.vol --xlator-option 'br*.directory=/tmp'
+	posix_volume brick "$TMP/brick" | sed 's/option dir/option directroy x\noption dir/' | volfile unknown
+	expect 0 'warning.*did you mean "directory"' glusterfs --check unknown.vol
+	expect 255 'error.*did you mean "directory"' glusterfs --strict --check unknown.vol
+}
+
+help_texts()
+{
+	note "help"
+	expect 0 '^glusterfs [0-9]' glusterfs --version
+	expect 0 '^glusterfs [0-9]' glusterfsd -V
+	expect 0 'spec-file' glusterfs --help
+	expect 0 'MOUNT-POINT' glusterfs --usage
+	expect 0 '^storage/posix ' glusterfs --help-xlator
+	expect 0 'directory' glusterfs --help-xlator=storage/posix
+	expect 0 'directory' glusterfs --help-xlator storage/posix
+	expect 1 'no/such' glusterfs --help-xlator=no/such
+	check test "$("$SBIN/glusterfs" --print-xlatordir)" = "$GF_XLATORDIR"
+	check test "$(readlink "$SBIN/glusterfsd")" = glusterfs
+}
+
+start_server()
+{
+	free_port
+	server_port=$port
+	{ posix_volume brick "$TMP/brick"; server_volume "$port" brick; } | volfile server
+	start_daemon server -f server.vol || die "the server does not start"
+	server_pid=$pid
+}
+
+servers()
+{
+	note "a server is listening when the command returns"
+	start_server
+	check listens "$server_port"
+	check alive "$server_pid"
+	check test "$(cat server.pid)" = "$server_pid"
+
+	note "pidfile"
+	expect 1 "already running as PID $server_pid" glusterfsd -f server.vol -p server.pid
+	check alive "$server_pid"
+	echo 999999 >stale.pid
+	free_port
+	{ posix_volume brick "$TMP/brick"; server_volume "$port" brick; } | volfile server2
+	expect 0 'ignoring the stale pidfile' glusterfsd -f server2.vol -p stale.pid
+	pid=$(cat stale.pid)
+	at_exit "stop_pid $pid"
+	check alive "$pid"
+	kill "$pid"
+	check wait_for 10 dead "$pid"
+	check test ! -e stale.pid
+	expect 1 'cannot open the pidfile' glusterfsd -f server.vol -p /no/such/dir/pid
+
+	note "port taken, bad address"
+	expect 1 "$server_port.*(in use|taken)" glusterfsd -f server.vol
+	check alive "$server_pid"
+	sed 's/127.0.0.1/192.0.2.1/' server2.vol >address.vol
+	expect 1 '192\.0\.2\.1' glusterfsd -f address.vol
+
+	note "brick directory"
+	sed "s|$TMP/brick|$TMP/no-such-dir/brick|" server2.vol >dir.vol
+	expect 255 'no-such-dir' glusterfsd -f dir.vol
+	sed "s|$TMP/brick|$TMP/server.vol|" server2.vol >dir.vol
+	expect 255 '[Nn]ot a directory' glusterfsd -f dir.vol
+	expect 255 '[Nn]ot a directory' glusterfsd -N -f dir.vol
+}
+
+# the log has a line of that kind
+logged()
+{
+	grep -Eq -- "$2" "$TMP/$1.log"
+}
+
+signals()
+{
+	local dump
+
+	note "signals to a server"
+	mv server.log server.log.1
+	kill -HUP "$server_pid"
+	check wait_for 10 test -s server.log
+	kill -USR1 "$server_pid"
+	must_wait_for 10 logged server 'statedump: /'
+	dump=$(sed -n 's/.*statedump: //p' server.log)
+	at_exit "rm -f '$dump'"
+	check grep -q '^\[brick: storage/posix\]' "$dump"
+	check grep -q "^pid=$server_pid" "$dump"
+	check test "$(stat -c %a "$dump")" = 600
+	kill -USR2 "$server_pid"
+	check wait_for 10 logged server 'operations under way: 0'
+	check logged server 'command line: .*server\.vol'
+	check logged server 'type storage/posix'
+	check alive "$server_pid"
+	kill -PIPE "$server_pid"
+	check alive "$server_pid"
+	kill -TERM "$server_pid"
+	check wait_for 10 dead "$server_pid"
+	check test ! -e server.pid
+	check logged server 'ended with status 0'
+	check not listens "$server_port"
+	note "the end by INT"
+	start_daemon server -f server.vol || die "the server does not start again"
+	kill -INT "$pid"
+	check wait_for 10 dead "$pid"
+	check test ! -e server.pid
+}
+
+not()
+{
+	! "$@"
+}
+
+foreground()
+{
+	local job
+
+	note "in the foreground"
+	"$SBIN/glusterfs" --xlator-path="$XLATORS" -N -l "$TMP/fg.log" -p fg.pid -f server.vol &
+	job=$!
+	at_exit "stop_pid $job"
+	check wait_for 10 listens "$server_port"
+	check test "$(cat fg.pid)" = "$job"
+	kill "$job"
+	wait "$job"
+	check test $? -eq 0
+	check test ! -e fg.pid
+}
+
+crash()
+{
+	local fresh
+
+	note "a crash leaves a backtrace"
+	if grep -q __asan_init "$SBIN/glusterfs"; then
+		echo "   (not with AddressSanitizer, which has its own)"
+		return
+	fi
+	start_daemon crash -f server.vol || die "the server does not start"
+	fresh=$pid
+	kill -SEGV "$fresh"
+	check wait_for 10 dead "$fresh"
+	check logged crash 'crashed: SIGSEGV'
+	check logged crash 'main'
+	rm -f /core "/core.$fresh"
+}
+
+mounts()
+{
+	note "a mount answers when the command returns"
+	start_server
+	client_volume remote "$server_port" brick | volfile client
+	start_mount client client.vol "$TMP/mnt" || die "no mount"
+	check is_mounted "$TMP/mnt"
+	check touch "$TMP/mnt/file"
+	check test -e "$TMP/brick/file"
+	check rm "$TMP/mnt/file"
+	check test "$(stat -f -c %T "$TMP/mnt")" = fuseblk -o "$(stat -f -c %T "$TMP/mnt")" = fuse
+	note "umount ends the process"
+	umount "$TMP/mnt"
+	check wait_for 10 dead "$pid"
+	check test ! -e client.pid
+	check logged client 'ended with status 0'
+	for signal in TERM INT; do
+		note "$signal unmounts"
+		start_mount client client.vol "$TMP/mnt" || die "no mount"
+		kill -$signal "$pid"
+		check wait_for 15 dead "$pid"
+		check not_mounted "$TMP/mnt"
+		check test ! -e client.pid
+	done
+	note "options of the command line"
+	start_mount client client.vol "$TMP/mnt" -o ro,noatime,nosuid --fs-name=here:static || die "no mount"
+	check grep -Eq "^here:static $TMP/mnt fuse.glusterfs ro,nosuid[a-z,]*noatime" /proc/self/mounts
+	expect error 'Read-only' touch "$TMP/mnt/x"
+	kill "$pid"
+	check wait_for 15 dead "$pid"
+}
+
+failing_mounts()
+{
+	note "mounts that cannot be fail with the reason, and leave no mount"
+	stop_pid "$server_pid"
+	expect 1 "remote: .*127\.0\.0\.1.*[Cc]onnection refused" glusterfs --mount-timeout=1 -f client.vol "$TMP/mnt"
+	check not_mounted "$TMP/mnt"
+	client_volume remote "$server_port" brick no.such.host.invalid | volfile nohost
+	expect 1 'remote: .*no\.such\.host\.invalid' glusterfs --mount-timeout=1 -f nohost.vol "$TMP/mnt"
+	check not_mounted "$TMP/mnt"
+	start_server
+	client_volume remote "$server_port" brock | volfile wrong
+	SECONDS=0
+	expect 1 'remote: .*brock' glusterfs --mount-timeout=60 -f wrong.vol "$TMP/mnt"
+	check test "$SECONDS" -lt 30
+	check not_mounted "$TMP/mnt"
+	stop_pid "$server_pid"
+	sed -i 's/allow \*/allow 192.0.2.1/' server.vol
+	start_daemon server -f server.vol || die "the server does not start"
+	server_pid=$pid
+	client_volume remote "$server_port" brick | volfile client
+	SECONDS=0
+	expect 1 'remote: .*(rejected|auth|allow)' glusterfs --mount-timeout=60 -f client.vol "$TMP/mnt"
+	check test "$SECONDS" -lt 30
+	check not_mounted "$TMP/mnt"
+	stop_pid "$server_pid"
+}
+
+half_a_mirror()
+{
+	note "a mirror with one brick away mounts with a warning"
+	start_server
+	free_port
+	{ client_volume remote1 "$server_port" brick; client_volume remote2 "$port" brick; afr_volume mirror remote1 remote2; } |
+		volfile mirror
+	at_exit "! is_mounted '$TMP/mnt' || umount -l '$TMP/mnt'"
+	rm -f mirror.pid
+	expect 0 'warning: 1 of 2 bricks' glusterfs -f mirror.vol -p mirror.pid "$TMP/mnt"
+	pid=$(cat mirror.pid)
+	at_exit "stop_pid $pid"
+	grep -Eq 'remote2: .*refused' <<<"$out" || fail "the reason is missing: $out"
+	check is_mounted "$TMP/mnt"
+	check ls "$TMP/mnt"
+	kill "$pid"
+	check wait_for 15 dead "$pid"
+	check not_mounted "$TMP/mnt"
+	stop_pid "$server_pid"
+}
+
+# The helper, with the programs of the installation below inst/.
+mount_helper()
+{
+	note "mount.glusterfs"
+	sed "s|^glusterfs=.*|glusterfs=$SBIN/glusterfs|" "$GF_SRCDIR/daemons/mount.glusterfs.in" >helper
+	chmod +x helper
+	start_server
+	client_volume remote "$server_port" brick | volfile client
+	expect 1 usage ./helper
+	expect 1 usage ./helper one
+	expect 1 'needs a value' ./helper client.vol mnt -o log-level
+	expect 32 'no volume file' ./helper ./nothing.vol mnt
+	expect 32 'not a directory' ./helper client.vol nowhere
+	expect 32 'not available yet' ./helper host:6996 mnt
+	expect 32 'unknown log level' ./helper client.vol mnt -o log-level=LOUD
+	expect 0 '--mount-options=ro,noatime .*/mnt$' ./helper client.vol mnt -f -v -o rw,_netdev,nofail,x-systemd.automount,ro,noatime
+	at_exit "! is_mounted '$TMP/mnt' || umount -l '$TMP/mnt'"
+	expect 0 '' ./helper client.vol mnt -o \
+		"ro,noatime,_netdev,nofail,log-level=DEBUG,log-file=$TMP/helper.log,pid-file=$TMP/helper.pid,xlator-path=$XLATORS"
+	check grep -Eq " $TMP/mnt fuse.glusterfs ro[a-z,]*noatime" /proc/self/mounts
+	pid=$(cat helper.pid)
+	at_exit "stop_pid $pid"
+	expect 32 'already' ./helper client.vol mnt
+	umount "$TMP/mnt"
+	check wait_for 10 dead "$pid"
+	stop_pid "$server_pid"
+}
+
+bad_volume_files
+bad_files
+bad_command_lines
+help_texts
+servers
+signals
+foreground
+crash
+if [ "$(id -u)" -eq 0 ] && [ -c /dev/fuse ] && [ -e "$XLATORS/mount/fuse.so" ]; then
+	mounts
+	failing_mounts
+	half_a_mirror
+	mount_helper
+else
+	note "no mounts here: their part is left out"
+fi
+finish
