@@ -26,7 +26,6 @@
 enum { CRASH_STACK = 65536, CRASH_FRAMES = 64 };
 
 static int crash_fd = -1;
-static char crash_header[160];
 
 static void dump_process(struct dump *d, const struct settings *s)
 {
@@ -135,6 +134,8 @@ void report_to_log(struct graph *g, const struct settings *s)
 /* ---- crashes ---------------------------------------------------------------------------------- */
 
 #ifndef __SANITIZE_ADDRESS__
+static char crash_header[160];
+
 static void crash_write(const char *text)
 {
 	ssize_t n = write(crash_fd, text, strlen(text));
