@@ -96,7 +96,6 @@ static void print_version(FILE *out, struct argp_state *state)
 	fprintf(out, "glusterfs %s\n"
 		"License LGPL-3.0-or-later. There is no warranty, to the extent permitted by law.\n", PACKAGE_VERSION);
 }
-void (*argp_program_version_hook)(FILE *, struct argp_state *) = print_version;
 
 /* ---- values ------------------------------------------------------------------------------------ */
 
@@ -195,7 +194,7 @@ static void set_volfile(struct argp_state *state, struct settings *s, const char
 		argp_error(state, "more than one volume file: %s and %s", s->volfile, arg);
 	if (!strcmp(arg, "-"))
 		arg = "/dev/stdin";
-	s->volfile = absolute(state, arg);
+	s->volfile = s->mode == MODE_RUN ? absolute(state, arg) : arg;
 }
 
 static void set_argument(struct argp_state *state, struct settings *s, const char *arg)
@@ -394,6 +393,7 @@ int main(int argc, char **argv)
 
 	open_standard_descriptors();
 	argp_err_exit_status = EXIT_USAGE;
+	argp_program_version_hook = print_version;
 	s.argv = argv;
 	s.argc = argc;
 	if (argp_parse(&argp, argc, argv, 0, NULL, &s))
