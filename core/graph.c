@@ -188,17 +188,18 @@ static void set_option(struct graph *g, struct xlator *xl, const struct vf_optio
 static int set_options(struct graph *g, struct xlator *xl)
 {
 	const struct vf_volume *v = xl->volume;
-	const char *kids[xl->nr_children + 1];
+	const char **kids = calloc(xl->nr_children + 1, sizeof *kids);
 	char error[256];
 
+	if (!kids)
+		return -ENOMEM;
 	for (int i = 0; i < xl->nr_children; i++)
 		kids[i] = xl->children[i]->name;
-	if (xl->type->options && option_defaults(xl->type->options, xl->priv, kids, xl->nr_children, error) != 0) {
+	if (xl->type->options && option_defaults(xl->type->options, xl->priv, kids, xl->nr_children, error) != 0)
 		diag_add(g->diag, DIAG_ERROR, NULL, v->name.pos, 0, "%s: a default is wrong: %s", xl->type_name, error);
-		return -EINVAL;
-	}
 	for (size_t i = 0; i < v->nr_options; i++)
 		set_option(g, xl, &v->options[i], kids);
+	free(kids);
 	for (const struct option *o = xl->type->options; o && o->key; o++)
 		if ((o->flags & OPT_REQUIRED_FLAG) && !option_given(xl, o))
 			diag_add(g->diag, DIAG_ERROR, v->name.pos.line ? &g->file->source : NULL, v->name.pos, word_width(&v->name),
@@ -212,12 +213,14 @@ static int set_options(struct graph *g, struct xlator *xl)
 static void add_volume(struct graph *g, const struct graph_options *o, size_t i, struct xlator **of, bool *seen)
 {
 	const struct vf_volume *v = &g->file->volumes[i];
-	struct xlator *kids[v->nr_subvolumes + 1];
 	bool complete = true;
 
 	if (seen[i])
 		return;
 	seen[i] = true;
+	struct xlator **kids = calloc(v->nr_subvolumes + 1, sizeof *kids);
+	if (!kids)
+		return;
 	for (size_t k = 0; k < v->nr_subvolumes; k++) {
 		size_t n = volfile_find(g->file, v->subvolumes[k].text) - g->file->volumes;
 
@@ -226,10 +229,11 @@ static void add_volume(struct graph *g, const struct graph_options *o, size_t i,
 		complete &= of[n] != NULL;
 	}
 	struct xlator *xl = xlator_new(g, v, o);
+	if (xl && complete && set_children(xl, kids, v->nr_subvolumes) == 0)
+		check_child_count(g, xl);
+	free(kids);
 	if (!xl)
 		return;
-	if (complete && set_children(xl, kids, v->nr_subvolumes) == 0)
-		check_child_count(g, xl);
 	xl->index = g->nr_xlators;
 	g->xlators[g->nr_xlators++] = xl;
 	of[i] = xl;
