@@ -11,6 +11,7 @@ tests_fuzz_corpus_volfile_CPPFLAGS = $(AM_CPPFLAGS) -DCORPUS='"tests/fuzz/corpus
 tests_fuzz_corpus_volfile_LDADD = libparser.la
 
 if FUZZING
+FUZZ_TARGETS += tests/fuzz/fuzz-volfile
 noinst_PROGRAMS += tests/fuzz/fuzz-volfile
 tests_fuzz_fuzz_volfile_SOURCES = tests/fuzz/fuzz_volfile.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_volfile_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer

@@ -44,3 +44,5 @@ tests_unit_test_work_LDADD = libglusterfs.la $(CHECK_LIBS)
 tests_unit_test_transport_SOURCES = tests/unit/test_transport.c tests/unit/unit.h
 tests_unit_test_transport_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_transport_LDADD = libglusterfs.la $(CHECK_LIBS)
+
+THREADED_TESTS += tests/unit/test_loop tests/unit/test_work tests/unit/test_transport
