@@ -117,6 +117,7 @@ enum xl_event {			/* upwards unless said otherwise */
 	XL_CHILD_DOWN,		/* it does not; data: const char *reason or NULL */
 	XL_CHILD_FAILED,	/* it will not, until somebody changes something (auth rejected, no such volume); data: const char *reason */
 	XL_INVALIDATE,		/* data: struct inode *, what was cached about it is no longer valid */
+	XL_UNMOUNTED,		/* somebody ended the mount (umount): the process has nothing left to do */
 };
 
 struct xlator_type {

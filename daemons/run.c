@@ -205,6 +205,8 @@ static void on_notify(struct graph *g, struct xlator *xl, enum xl_event what, vo
 {
 	struct process *p = g->ctx;
 
+	if (what == XL_UNMOUNTED)
+		process_stop(p, p->ready ? EXIT_OK : EXIT_USAGE);
 	if (p->ready || (what != XL_CHILD_UP && what != XL_CHILD_DOWN && what != XL_CHILD_FAILED))
 		return;
 	for (size_t i = 0; i < p->nr_bricks; i++)
@@ -354,13 +356,10 @@ static int live(struct process *p)
 	diag_free(tell_problems(diag));
 	if (p->graph)
 		p->graph->diag = NULL;
-	if (status == EXIT_OK && !p->stopping) {
+	if (status == EXIT_OK && !p->stopping)
 		loop_run(p->loop);
-		/* the mount was ended by umount: the translator stopped the loop */
-		status = p->stopping ? p->status : p->ready ? EXIT_OK : EXIT_USAGE;
-	} else if (status == EXIT_OK) {
+	if (status == EXIT_OK)
 		status = p->status;
-	}
 	end(p);
 	return status;
 }
