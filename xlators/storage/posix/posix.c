@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * storage/posix - a directory as a brick: the end of every server graph.
+ *
+ * This file is the way of an operation: its row in the table, where it runs, and its answer.
+ *
+ *	posix_enter   the row says which objects it concerns; begin() makes what only the loop can make
+ *	posix_blocks  may it block?  then, or when something else is ahead on its objects: to a worker
+ *	posix_leave   finish() on the loop, the answer, references dropped
+ *
+ * Invariants: operations on an object take effect in the order in which they came, apart from those that
+ * change nothing (posix-order.c).  So run() of an operation on a directory is alone with its names.
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "posix.h"
+
+#define AT(op, field) (int16_t)offsetof(struct op##_args, field)
+#define ON(op, i, i2, f, f2, kind) .inode = i, .inode2 = i2, .fd = f, .fd2 = f2, .turn = kind
+#define ON_INODE(op, kind) ON(op, AT(op, inode), -1, -1, -1, kind)
+#define ON_EITHER(op, kind) ON(op, AT(op, inode), -1, AT(op, fd), -1, kind)
+#define ON_FD(op, kind) ON(op, -1, -1, AT(op, fd), -1, kind)
+#define ON_PARENT(op, kind) ON(op, AT(op, parent), -1, -1, -1, kind)
+
+static const struct posix_fop posix_fops[FOP_COUNT] = {
+	[FOP_lookup] = { .run = posix_lookup_run,
+			 .finish = posix_lookup_finish, ON_PARENT(lookup, TURN_SHARED) },
+	[FOP_stat] = { .run = posix_stat_run, ON_EITHER(stat, TURN_SHARED) },
+	[FOP_setattr] = { .run = posix_setattr_run, ON_EITHER(setattr, TURN_ALONE) },
+	[FOP_readlink] = { .run = posix_readlink_run, .finish = posix_readlink_finish,
+			   ON_INODE(readlink, TURN_SHARED) },
+	[FOP_mknod] = { .run = posix_mknod_run, ON_PARENT(mknod, TURN_ALONE) },
+	[FOP_mkdir] = { .run = posix_mkdir_run, ON_PARENT(mkdir, TURN_ALONE) },
+	[FOP_unlink] = { .run = posix_unlink_run, ON_PARENT(unlink, TURN_ALONE) },
+	[FOP_rmdir] = { .run = posix_rmdir_run, ON_PARENT(rmdir, TURN_ALONE) },
+	[FOP_symlink] = { .run = posix_symlink_run, ON_PARENT(symlink, TURN_ALONE) },
+	[FOP_rename] = { .run = posix_rename_run,
+			 ON(rename, AT(rename, oldparent), AT(rename, newparent), -1, -1, TURN_ALONE) },
+	[FOP_link] = { .run = posix_link_run,
+		       ON(link, AT(link, parent), AT(link, inode), -1, -1, TURN_ALONE) },
+	[FOP_create] = { .run = posix_create_run, .finish = posix_open_finish,
+			 ON_PARENT(create, TURN_ALONE) },
+	[FOP_open] = { .run = posix_open_run, .finish = posix_open_finish, ON_INODE(open, TURN_ALONE) },
+	[FOP_opendir] = { .run = posix_opendir_run, .finish = posix_open_finish,
+			  ON_INODE(opendir, TURN_SHARED) },
+	[FOP_read] = { .begin = posix_read_begin, .quick = posix_read_quick, .run = posix_read_run,
+		       .finish = posix_read_finish, ON_FD(read, TURN_SHARED) },
+	[FOP_write] = { .run = posix_write_run, ON_FD(write, TURN_ALONE) },
+	[FOP_flush] = { .run = posix_flush_run, ON_FD(flush, TURN_SHARED) },
+	[FOP_fsync] = { .run = posix_fsync_run, ON_FD(fsync, TURN_AFTER) },
+	[FOP_fsyncdir] = { .run = posix_fsyncdir_run, ON_FD(fsyncdir, TURN_AFTER) },
+	[FOP_readdir] = { .run = posix_readdir_run, ON_FD(readdir, TURN_ALONE) },
+	[FOP_readdirp] = { .run = posix_readdir_run, ON_FD(readdirp, TURN_ALONE) },
+	[FOP_statfs] = { .run = posix_statfs_run, ON_INODE(statfs, TURN_SHARED) },
+	[FOP_access] = { .run = posix_access_run, ON_INODE(access, TURN_SHARED) },
+	[FOP_getxattr] = { .run = posix_getxattr_run, .finish = posix_getxattr_finish,
+			   ON_EITHER(getxattr, TURN_SHARED) },
+	[FOP_setxattr] = { .run = posix_setxattr_run, ON_EITHER(setxattr, TURN_ALONE) },
+	[FOP_removexattr] = { .run = posix_removexattr_run, ON_EITHER(removexattr, TURN_ALONE) },
+	[FOP_listxattr] = { .run = posix_listxattr_run, .finish = posix_listxattr_finish,
+			    ON_EITHER(listxattr, TURN_SHARED) },
+	[FOP_lk] = { .begin = posix_lk_begin, ON_FD(lk, TURN_SHARED) },
+	[FOP_fallocate] = { .run = posix_fallocate_run, ON_FD(fallocate, TURN_ALONE) },
+	[FOP_seek] = { .run = posix_seek_run, ON_FD(seek, TURN_SHARED) },
+	[FOP_copy_file_range] = { .run = posix_copy_file_range_run,
+				  ON(copy_file_range, -1, -1, AT(copy_file_range, out),
+				     AT(copy_file_range, in), TURN_ALONE) },
+	[FOP_truncate] = { .run = posix_truncate_run, ON_EITHER(truncate, TURN_ALONE) },
+};
+
+static const struct option posix_options[] = {
+	OPT_PATH_REQUIRED("directory", struct posix, directory,
+			  "the directory that is the brick; made when it is missing and its parent is not"),
+	OPT_BOOL("export-statfs-size", struct posix, export_statfs_size, "on",
+		 "off: report no space at all, so that bricks on one disk are not counted twice"),
+	OPT_U32("directory-cache", struct posix, directory_cache, "1024", "16", "65536",
+		"directories that are kept open"),
+	OPT_END
+};
+
+static int policy_write_is_long(const struct posix_op *op, size_t limit)
+{
+	const struct write_args *a = op->args;
+
+	return a->data->len > limit || (a->flags & WRITE_DSYNC) ||
+	       (op->pfd->flags & (O_DIRECT | O_SYNC | O_DSYNC));
+}
+
+/*
+ * The policy: may it block for long?  With performance/io-threads above us more does, as somebody asked
+ * for it; without, only what waits for the disk by its nature, as a change of threads costs
+ * more than most operations.  What stays on the loop can still wait for a disk when the brick's metadata are
+ * not in memory.
+ */
+static bool posix_blocks(struct posix_op *op)
+{
+	bool threads = op->p->xl->pool_owner != NULL;
+
+	if (!op->p->xl->pool)
+		return false;
+	switch (op->frame->op) {
+	case FOP_fsync: case FOP_fsyncdir: case FOP_fallocate: case FOP_copy_file_range:
+		return true;
+	case FOP_read:			/* quick() has said no */
+		return true;
+	case FOP_write:
+		return policy_write_is_long(op, threads ? 64 << 10 : 128 << 10);
+	case FOP_readdir: case FOP_readdirp:
+		return posix_readdir_is_long(op);
+	case FOP_open:
+		return threads && (((const struct open_args *)op->args)->flags & O_TRUNC);
+	case FOP_truncate:
+		return threads;
+	default:
+		return threads && fop_classes[op->frame->op] == FOP_ENTRY;
+	}
+}
+
+/* ---- the way of an operation ---------------------------------------------------------------- */
+
+static void posix_leave(struct posix_op *op)
+{
+	struct frame *f = op->frame;
+	enum fop_id id = f->op;
+	union fop_reply reply;
+
+	if (op->fop->finish)
+		op->fop->finish(op);
+	free(op->mem);
+	buf_unref(op->buf);
+	reply = op->reply;	/* op is gone with f, its references are not */
+	int ret = op->ret;
+
+	unwind_any(f, ret, ret >= 0 ? &reply : NULL);
+	reply_drop(id, &reply);
+}
+
+static void posix_work_run(struct work *w)
+{
+	struct posix_op *op = (struct posix_op *)w;	/* its first member */
+
+	op->fop->run(op);
+}
+
+static void posix_work_done(struct work *w)
+{
+	struct posix_op *op = (struct posix_op *)w;
+
+	xl_busy(op->p->xl, -1);
+	posix_order_leave(op);
+	posix_leave(op);
+}
+
+void posix_post(struct posix_op *op)
+{
+	op->work.run = posix_work_run;
+	op->work.done = posix_work_done;
+	work_post(op->p->xl->pool, &op->work);
+}
+
+static struct inode *arg_inode_at(const void *args, int16_t at)
+{
+	return at < 0 ? NULL : *(struct inode *const *)((const char *)args + at);
+}
+
+static struct fd *arg_fd_at(const void *args, int16_t at)
+{
+	return at < 0 ? NULL : *(struct fd *const *)((const char *)args + at);
+}
+
+static struct posix_fd *posix_fd_of(struct xlator *xl, struct fd *fd)
+{
+	return fd ? (struct posix_fd *)(uintptr_t)*fd_slot(fd, xl) : NULL;
+}
+
+static void posix_turn_add(struct posix_op *op, struct inode *inode)
+{
+	if (!inode || (op->nr_turns == 1 && op->turns[0].inode == inode))
+		return;
+	op->turns[op->nr_turns].op = op;
+	op->turns[op->nr_turns++].inode = inode;
+}
+
+/* Which objects and open files it concerns, and how.  0, -EBADF, -EINVAL. */
+static int posix_bind(struct posix_op *op, struct xlator *xl)
+{
+	const struct posix_fop *fop = op->fop;
+	struct inode *inode = arg_inode_at(op->args, fop->inode);
+	struct fd *fd = arg_fd_at(op->args, fop->fd), *fd2 = arg_fd_at(op->args, fop->fd2);
+
+	op->pfd = posix_fd_of(xl, fd);
+	op->pfd2 = posix_fd_of(xl, fd2);
+	if (fop->inode < 0 && !op->pfd)
+		return -EBADF;		/* an operation on an open file that is not open here */
+	if (fop->fd2 >= 0 && !op->pfd2)
+		return -EBADF;
+	if (!inode && fd)
+		inode = fd->inode;
+	if (!inode)
+		return -EINVAL;
+	op->type = inode->type;
+	op->turn = fop->turn;
+	if (op->frame->op == FOP_open && !(((const struct open_args *)op->args)->flags & O_TRUNC))
+		op->turn = TURN_SHARED;
+	posix_turn_add(op, inode);
+	posix_turn_add(op, arg_inode_at(op->args, fop->inode2));
+	posix_turn_add(op, fd2 ? fd2->inode : NULL);
+	return 0;
+}
+
+static int posix_to_worker(struct posix_op *op)
+{
+	struct posix *p = op->p;
+	int ret = posix_order_enter(op);
+
+	if (ret == 0) {
+		xl_busy(p->xl, 1);
+		p->on_workers++;
+	}
+	return ret;
+}
+
+void posix_enter(struct frame *f)
+{
+	struct posix_op *op = frame_data(f);
+	struct xlator *xl = f->xl;
+
+	op->p = xl->priv;
+	op->frame = f;
+	op->fop = &posix_fops[f->op];
+	op->args = f->args;
+	op->id = frame_identity(f);
+	if (!op->fop->run && !op->fop->begin)
+		return fail(f, -ENOSYS);
+	op->ret = posix_bind(op, xl);
+	if (op->ret == 0 && op->fop->begin)
+		op->ret = op->fop->begin(op);
+	if (op->ret < 0)
+		return posix_leave(op);
+
+	bool is_free = posix_order_is_free(op);
+
+	if (is_free && op->fop->quick && op->fop->quick(op)) {
+		op->p->on_loop++;
+		return posix_leave(op);
+	}
+	if (xl->pool && (!is_free || posix_blocks(op))) {
+		int ret = posix_to_worker(op);
+
+		if (ret == 0)
+			return;		/* op is the worker's now */
+		op->ret = ret;
+	} else {
+		op->p->on_loop++;
+		op->fop->run(op);
+	}
+	posix_leave(op);
+}
+
+/* ---- open files ------------------------------------------------------------------------------- */
+
+struct posix_fd *posix_fd_new(int fd, int flags, bool directory)
+{
+	struct posix_fd *pfd = calloc(1, sizeof *pfd);
+
+	if (!pfd) {
+		close(fd);
+		return NULL;
+	}
+	pfd->fd = fd;
+	pfd->flags = flags;
+	pfd->directory = directory;
+	atomic_init(&pfd->buffered, -1);
+	return pfd;
+}
+
+void posix_fd_free(struct posix_fd *pfd)
+{
+	if (!pfd)
+		return;
+	posix_window_free(pfd->window);
+	if (pfd->buffered >= 0)
+		close(pfd->buffered);
+	close(pfd->fd);
+	free(pfd);
+}
+
+static void posix_release(struct xlator *xl, struct fd *fd, uint64_t slot)
+{
+	struct posix *p = xl->priv;
+	struct posix_fd *pfd = (struct posix_fd *)(uintptr_t)slot;
+
+	if (pfd->directory)
+		p->open_directories--;
+	else
+		p->open_files--;
+	posix_fd_free(pfd);
+}
+
+static void posix_dump(struct xlator *xl, struct dump *d)
+{
+	const struct posix *p = xl->priv;
+	struct gfid id;
+	char text[GFID_STR];
+
+	memcpy(&id, p->brick_id, sizeof id);
+	dump_value(d, "directory", "%s", p->directory);
+	dump_value(d, "brick-id", "%s", gfid_str(&id, text));
+	dump_u64(d, "open-files", p->open_files);
+	dump_u64(d, "open-directories", p->open_directories);
+	if (p->dirs) {
+		struct dircache_stats s = dircache_stats(p->dirs);
+
+		dump_u64(d, "cached-directories", s.nr);
+		dump_u64(d, "directory-cache-hits", s.hits);
+		dump_u64(d, "directory-cache-misses", s.misses);
+	}
+	dump_u64(d, "operations-on-loop", p->on_loop);
+	dump_u64(d, "operations-on-workers", p->on_workers);
+	dump_u64(d, "operations-queued-behind-others", p->waited);
+}
+
+static const struct xlator_type posix_xlator = {
+	.abi = XLATOR_ABI, .name = "storage/posix", .help = "a local directory as a brick",
+	.min_children = 0, .max_children = 0,
+	.priv_size = sizeof(struct posix), .frame_size = sizeof(struct posix_op),
+	.options = posix_options,
+	.init = posix_init, .start = posix_start, .fini = posix_fini,
+	.dump = posix_dump, .release = posix_release,
+	.fops = { .any = posix_enter },
+};
+XLATOR_EXPORT(posix_xlator);
