@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/* test_protocol.c - protocol/client and protocol/server as they are meant to be used. */
+#include "config.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "protocol_rig.h"
+#include "test_protocol.h"
+#include "unit.h"
+
+#define CALL(op, ...) rig_call(FOP_##op, &(struct op##_args){ __VA_ARGS__ })
+
+static const struct identity alice = { .uid = 1000, .gid = 100, .pid = 4711, .lk_owner = 99, .txn = 5 };
+
+static int stat_nr(unsigned nr)
+{
+	_cleanup_inode_ struct inode *inode = rig_inode(nr);
+
+	return CALL(stat, .inode = inode);
+}
+
+/* ---- every transport ---- */
+
+static void check_reads_and_writes(void)
+{
+	struct rig_call c;
+	int err;
+	struct fd *fd = rig_open(2, O_RDWR | O_TRUNC, &err);
+	struct buf *data = buf_new(1 << 20);
+
+	ck_assert_int_eq(err, 0);
+	ck_assert_uint_eq(sink.open_flags, O_RDWR | O_TRUNC);
+	memset(data->data, 'y', data->len);
+	ck_assert_int_eq(CALL(write, .fd = fd, .data = data, .offset = 10), 1 << 20);
+	buf_unref(data);
+	rig_call_start(&c, FOP_read, &(struct read_args){ .fd = fd, .size = 300000 }, NULL);
+	ck_assert_int_eq(rig_call_wait(&c), 300000);
+	ck_assert_uint_eq(c.reply.read.data->len, 300000);
+	ck_assert_int_eq(c.reply.read.data->data[299999], 'x');
+	rig_call_end(&c);
+	ck_assert_int_eq(CALL(fsync, .fd = fd), 0);
+	fd_unref(fd);
+}
+
+static bool released(void)
+{
+	return sink.releases == 1;
+}
+
+static bool no_sessions(void)
+{
+	return strcmp(rig_dumped(rig.server, "sessions"), "0") == 0;
+}
+
+static void work_over(const char *transport)
+{
+	struct rig_call c;
+
+	rig_up(transport, "", "");
+	struct inode *inode = rig_inode(1);
+	rig_call_start(&c, FOP_stat, &(struct stat_args){ .inode = inode }, NULL);
+	ck_assert_int_eq(rig_call_wait(&c), 0);
+	ck_assert_uint_eq(c.reply.stat.attr.size, 42);
+	ck_assert(gfid_equal(&c.reply.stat.attr.gfid, &inode->gfid));
+	rig_call_end(&c);
+	inode_unref(inode);
+	check_reads_and_writes();
+	ck_assert(rig_until(released, 1000));
+	rig_end(&rig.client);
+	ck_assert(rig_until(no_sessions, 1000));
+	rig_fini();
+}
+
+START_TEST(works_over_mem) { work_over("mem"); } END_TEST
+START_TEST(works_over_tcp) { work_over("tcp"); } END_TEST
+START_TEST(works_over_unix) { work_over("unix"); } END_TEST
+
+/* ---- operations ---- */
+
+START_TEST(absent_parts_of_an_answer_are_empty)
+{
+	struct rig_call c;
+
+	rig_up("mem", "", "");
+	struct inode *inode = rig_inode(1);
+	rig_call_start(&c, FOP_getxattr, &(struct getxattr_args){ .inode = inode, .name = "user.a" }, NULL);
+	ck_assert_int_eq(rig_call_wait(&c), 0);
+	ck_assert_ptr_nonnull(c.reply.getxattr.value);
+	ck_assert_uint_eq(c.reply.getxattr.value->len, 0);
+	rig_call_end(&c);
+	inode_unref(inode);
+	rig_fini();
+}
+END_TEST
+
+START_TEST(errors_come_through)
+{
+	rig_up("mem", "", "");
+	sink.error = -EDQUOT;
+	ck_assert_int_eq(stat_nr(1), -EDQUOT);
+	rig_fini();
+}
+END_TEST
+
+START_TEST(a_failed_open_leaves_nothing)
+{
+	int err;
+
+	rig_up("mem", "", "");
+	sink.error = -EACCES;
+	ck_assert_ptr_null(rig_open(1, O_RDONLY, &err));
+	ck_assert_int_eq(err, -EACCES);
+	ck_assert_str_eq(rig_dumped(rig.server, "session.1.open-files"), "0");
+	sink.error = 0;
+	struct fd *fd = rig_open(1, O_RDONLY, &err);
+	ck_assert_int_eq(err, 0);
+	ck_assert_str_eq(rig_dumped(rig.server, "session.1.open-files"), "1");
+	fd_unref(fd);
+	rig_fini();
+}
+END_TEST
+
+START_TEST(many_open_files)
+{
+	struct fd *fds[500];
+	int err;
+
+	rig_up("mem", "", "");
+	for (unsigned i = 0; i < 500; i++) {
+		fds[i] = rig_open(i, O_RDONLY, &err);
+		ck_assert_int_eq(err, 0);
+	}
+	/* In an order that leaves gaps everywhere in the server's table. */
+	for (unsigned i = 0; i < 500; i++) {
+		unsigned n = i * 7 % 500;
+
+		fd_unref(fds[n]);
+		fds[n] = NULL;
+		if (i % 50 == 0)
+			for (unsigned k = 0; k < 500; k++)
+				ck_assert(!fds[k] || CALL(fsync, .fd = fds[k]) == 0);
+	}
+	ck_assert_int_eq(stat_nr(1), 0);
+	ck_assert_int_eq(sink.releases, 500);
+	ck_assert_str_eq(rig_dumped(rig.server, "session.1.open-files"), "0");
+	rig_fini();
+}
+END_TEST
+
+START_TEST(listings_come_through)
+{
+	struct rig_call c;
+
+	rig_up("mem", "", "");
+	struct fd *fd = rig_open(1, O_RDONLY, NULL);
+	rig_call_start(&c, FOP_readdir, &(struct readdir_args){ .fd = fd, .size = UINT32_MAX }, NULL);
+	ck_assert_int_eq(rig_call_wait(&c), 0);
+	const struct dirent_entry *e = dirents_next(c.reply.readdir.entries, NULL);
+	ck_assert_str_eq(e->name, "file");
+	ck_assert_uint_eq(e->cookie, 7);
+	rig_call_end(&c);
+	fd_unref(fd);
+	rig_fini();
+}
+END_TEST
+
+/* ---- identity ---- */
+
+START_TEST(identity_arrives)
+{
+	const uint32_t groups[] = { 100, 200, 300 };
+	struct identity id = alice;
+	struct rig_call c;
+
+	rig_up("mem", "", "");
+	id.nr_groups = 3;
+	id.groups = groups;
+	id.deadline_ms = 1234;
+	struct inode *inode = rig_inode(1);
+	rig_call_start(&c, FOP_stat, &(struct stat_args){ .inode = inode }, &id);
+	rig_call_wait(&c);
+	rig_call_end(&c);
+	ck_assert_uint_eq(sink.id.uid, 1000);
+	ck_assert_uint_eq(sink.id.gid, 100);
+	ck_assert_uint_eq(sink.id.pid, 4711);
+	ck_assert_uint_eq(sink.id.lk_owner, 99);
+	ck_assert_uint_eq(sink.id.txn, 5);
+	ck_assert_uint_eq(sink.id.deadline_ms, 1234);
+	ck_assert_uint_eq(sink.id.client, rig.client->client_id);
+	ck_assert_uint_eq(sink.id.nr_groups, 3);
+	ck_assert_uint_eq(sink.groups[2], 300);
+	ck_assert(!sink.id.enforce);
+	id.client = 12345;			/* a server in between passes on whose call it is */
+	id.enforce = true;
+	rig_call_start(&c, FOP_stat, &(struct stat_args){ .inode = inode }, &id);
+	rig_call_wait(&c);
+	rig_call_end(&c);
+	ck_assert_uint_eq(sink.id.client, 12345);
+	ck_assert(sink.id.enforce);
+	inode_unref(inode);
+	rig_fini();
+}
+END_TEST
+
+struct squashed { uint32_t uid, gid, group; bool enforce; uint32_t nr_groups; };
+
+static void check_squash(const char *options, uint32_t uid, uint32_t gid, struct squashed want)
+{
+	const uint32_t groups[] = { 0 };
+	struct identity id = { .uid = uid, .gid = gid, .nr_groups = 1, .groups = groups };
+	struct rig_call c;
+
+	rig_up("mem", options, "");
+	struct inode *inode = rig_inode(1);
+	rig_call_start(&c, FOP_stat, &(struct stat_args){ .inode = inode }, &id);
+	ck_assert_int_eq(rig_call_wait(&c), 0);
+	rig_call_end(&c);
+	inode_unref(inode);
+	ck_assert_uint_eq(sink.id.uid, want.uid);
+	ck_assert_uint_eq(sink.id.gid, want.gid);
+	ck_assert_uint_eq(sink.id.nr_groups, want.nr_groups);
+	if (want.nr_groups)
+		ck_assert_uint_eq(sink.groups[0], want.group);
+	ck_assert_int_eq(sink.id.enforce, want.enforce);
+	rig_fini();
+	memset(&rig, 0, sizeof rig);
+	memset(&sink, 0, sizeof sink);
+}
+
+START_TEST(squashing)
+{
+	const char *root = "option root-squash on\n", *all = "option all-squash yes\noption anon-uid 99\noption anon-gid 98\n";
+
+	check_squash("", 0, 0, (struct squashed){ .uid = 0, .gid = 0, .nr_groups = 1 });
+	check_squash(root, 0, 0, (struct squashed){ .uid = 65534, .gid = 65534, .enforce = true });
+	check_squash(root, 1000, 100, (struct squashed){ .uid = 1000, .gid = 100, .nr_groups = 1, .group = 65534 });
+	check_squash(root, 1000, 0, (struct squashed){ .uid = 1000, .gid = 65534, .nr_groups = 1, .group = 65534 });
+	check_squash(all, 1000, 100, (struct squashed){ .uid = 99, .gid = 98, .enforce = true });
+	check_squash(all, 0, 0, (struct squashed){ .uid = 99, .gid = 98, .enforce = true });
+}
+END_TEST
+
+START_TEST(read_only)
+{
+	int err;
+
+	rig_up("mem", "option read-only on\n", "");
+	struct inode *inode = rig_inode(1), *new_inode = rig_inode(2);
+	ck_assert_int_eq(stat_nr(1), 0);
+	ck_assert_int_eq(CALL(truncate, .inode = inode, .size = 1), -EROFS);
+	ck_assert_int_eq(CALL(mkdir, .parent = inode, .name = "d", .inode = new_inode), -EROFS);
+	ck_assert_int_eq(CALL(access, .inode = inode, .mask = 2), -EROFS);
+	ck_assert_int_eq(CALL(access, .inode = inode, .mask = 4), 0);
+	ck_assert_ptr_null(rig_open(1, O_RDWR, &err));
+	ck_assert_int_eq(err, -EROFS);
+	ck_assert_ptr_null(rig_open(1, O_RDONLY | O_TRUNC, &err));
+	ck_assert_int_eq(err, -EROFS);
+	struct fd *fd = rig_open(1, O_RDONLY, &err);
+	ck_assert_int_eq(err, 0);
+	ck_assert_uint_eq(sink.calls[FOP_truncate] + sink.calls[FOP_mkdir], 0);
+	fd_unref(fd);
+	inode_unref(inode);
+	inode_unref(new_inode);
+	rig_fini();
+}
+END_TEST
+
+/* ---- locks, cancelling ---- */
+
+static int lock_file(struct fd *fd, uint32_t cmd, uint32_t type, uint64_t owner)
+{
+	return CALL(lk, .fd = fd, .cmd = cmd, .lock = { .owner = owner, .start = 0, .end = UINT64_MAX, .type = type });
+}
+
+START_TEST(flush_is_local_until_something_was_locked)
+{
+	rig_up("mem", "", "");
+	struct fd *fd = rig_open(1, O_RDWR, NULL);
+	ck_assert_int_eq(CALL(flush, .fd = fd, .owner = 1), 0);
+	ck_assert_int_eq(lock_file(fd, LK_GET, F_WRLCK, 1), 0);
+	ck_assert_int_eq(CALL(flush, .fd = fd, .owner = 1), 0);
+	ck_assert_uint_eq(sink.calls[FOP_flush], 0);
+	ck_assert_int_eq(lock_file(fd, LK_SET, F_WRLCK, 1), 0);
+	ck_assert_int_eq(CALL(flush, .fd = fd, .owner = 1), 0);
+	ck_assert_uint_eq(sink.calls[FOP_flush], 1);
+	fd_unref(fd);
+	rig_fini();
+}
+END_TEST
+
+static bool one_is_held(void)
+{
+	return sink.nr_held == 1;
+}
+
+START_TEST(a_wait_can_be_cancelled)
+{
+	struct rig_call c;
+
+	rig_up("mem", "", "");
+	struct fd *fd = rig_open(1, O_RDWR, NULL);
+	sink.hold = true;
+	rig_call_start(&c, FOP_lk, &(struct lk_args){ .fd = fd, .cmd = LK_SETW, .lock = { .type = F_WRLCK } }, NULL);
+	ck_assert(rig_until(one_is_held, 1000));
+	call_cancel(c.root);
+	ck_assert_int_eq(rig_call_wait(&c), -EINTR);
+	ck_assert_int_eq(sink.cancels, 1);
+	sink.hold = false;
+	ck_assert_int_eq(stat_nr(1), 0);
+	fd_unref(fd);
+	rig_fini();
+}
+END_TEST
+
+/* ---- a lost connection ---- */
+
+static bool went_down(void)
+{
+	return rig.downs == 1;
+}
+
+static bool up_again(void)
+{
+	return rig.ups == 2;
+}
+
+START_TEST(pending_calls_are_answered_when_the_connection_is_cut)
+{
+	struct rig_call c[3];
+
+	rig_up("mem", "", "");
+	struct inode *inode = rig_inode(1);
+	sink.hold = true;
+	for (int i = 0; i < 3; i++)
+		rig_call_start(&c[i], FOP_stat, &(struct stat_args){ .inode = inode }, NULL);
+	ck_assert(rig_until(one_is_held, 1000) || sink.nr_held == 3);
+	mem_cut(rig.loop, "brick1");
+	ck_assert(rig_until(went_down, 1000));
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(rig_call_wait(&c[i]), -ENOTCONN);
+		rig_call_end(&c[i]);
+	}
+	ck_assert_int_eq(rig_call(FOP_stat, &(struct stat_args){ .inode = inode }), -ENOTCONN);
+	ck_assert(strstr(rig.reason, "cut") != NULL);
+	sink.hold = false;
+	ck_assert(rig_until(up_again, 1000));
+	ck_assert_int_eq(sink.cancels, 3);		/* by the server, for the connection was gone */
+	ck_assert_int_eq(stat_nr(1), 0);
+	inode_unref(inode);
+	rig_fini();
+}
+END_TEST
+
+START_TEST(open_files_are_opened_again)
+{
+	rig_up("mem", "", "");
+	struct fd *fd = rig_open(1, O_RDWR | O_TRUNC | O_APPEND, NULL);
+	mem_cut(rig.loop, "brick1");
+	ck_assert(rig_until(went_down, 1000));
+	ck_assert_int_eq(CALL(fsync, .fd = fd), -ENOTCONN);
+	ck_assert(rig_until(up_again, 1000));
+	ck_assert_int_eq(sink.releases, 1);
+	ck_assert_uint_eq(sink.calls[FOP_open], 2);
+	ck_assert_uint_eq(sink.open_flags, O_RDWR | O_APPEND);
+	ck_assert_int_eq(CALL(fsync, .fd = fd), 0);
+	ck_assert_str_eq(rig_dumped(rig.client, "files-reopened"), "1");
+	fd_unref(fd);
+	ck_assert_int_eq(stat_nr(1), 0);
+	ck_assert_int_eq(sink.releases, 2);
+	rig_fini();
+}
+END_TEST
+
+START_TEST(a_file_that_is_gone_is_stale)
+{
+	rig_up("mem", "", "");
+	struct fd *fd = rig_open(1, O_RDWR, NULL);
+	mem_cut(rig.loop, "brick1");
+	ck_assert(rig_until(went_down, 1000));
+	sink.error = -ENOENT;
+	ck_assert(rig_until(up_again, 1000));
+	sink.error = 0;
+	ck_assert_int_eq(CALL(fsync, .fd = fd), -ESTALE);
+	ck_assert_int_eq(CALL(flush, .fd = fd), 0);
+	fd_unref(fd);
+	rig_fini();
+}
+END_TEST
+
+START_TEST(a_file_that_was_locked_is_lost)
+{
+	rig_up("mem", "", "");
+	struct fd *locked = rig_open(1, O_RDWR, NULL), *unlocked = rig_open(2, O_RDWR, NULL);
+	ck_assert_int_eq(lock_file(locked, LK_SET, F_WRLCK, 1), 0);
+	ck_assert_int_eq(lock_file(unlocked, LK_SET, F_WRLCK, 1), 0);
+	ck_assert_int_eq(lock_file(unlocked, LK_SET, F_UNLCK, 1), 0);
+	mem_cut(rig.loop, "brick1");
+	ck_assert(rig_until(went_down, 1000));
+	ck_assert(rig_until(up_again, 1000));
+	ck_assert_int_eq(CALL(fsync, .fd = locked), -EIO);
+	ck_assert_int_eq(CALL(flush, .fd = locked), -EIO);
+	ck_assert_int_eq(CALL(fsync, .fd = unlocked), 0);
+	fd_unref(locked);
+	fd_unref(unlocked);
+	locked = rig_open(1, O_RDWR, NULL);
+	ck_assert_int_eq(CALL(fsync, .fd = locked), 0);
+	fd_unref(locked);
+	rig_fini();
+}
+END_TEST
+
+START_TEST(an_open_that_never_came_is_no_open_file)
+{
+	rig_up("mem", "", "");
+	struct inode *inode = rig_inode(1);
+	struct fd *fd = fd_new(inode, O_RDWR, false);
+	ck_assert_int_eq(CALL(fsync, .fd = fd), -EBADFD);
+	ck_assert_int_eq(stat_nr(1), 0);
+	fd_unref(fd);
+	inode_unref(inode);
+	rig_fini();
+}
+END_TEST
+
+/* ---- events ---- */
+
+START_TEST(the_volume_there_goes_down_and_up)
+{
+	rig_up("mem", "", "");
+	xl_notify(sink.xl, XL_CHILD_DOWN, "its disk is on fire");
+	ck_assert(rig_until(went_down, 1000));
+	ck_assert(strstr(rig.reason, "its disk is on fire") != NULL);
+	xl_notify(sink.xl, XL_CHILD_UP, NULL);
+	ck_assert(rig_until(up_again, 1000));
+	rig_fini();
+}
+END_TEST
+
+static bool invalidated(void)
+{
+	return rig.invalidations == 1;
+}
+
+START_TEST(invalidations_reach_the_client)
+{
+	rig_up("mem", "", "");
+	struct inode *inode = rig_inode(1), *there = inode_get(rig.server->inodes, &inode->gfid, 0);
+	xl_notify(sink.xl, XL_INVALIDATE, there);
+	ck_assert(rig_until(invalidated, 1000));
+	inode_unref(there);
+	inode_unref(inode);
+	rig_fini();
+}
+END_TEST
+
+START_TEST(a_server_that_comes_later)
+{
+	rig_init("mem");
+	ck_assert_int_eq(rig_attach("brick", ""), 0);
+	ck_assert(rig_until(went_down, 1000));
+	ck_assert(strstr(rig.reason, "nobody listens") != NULL);
+	rig_run(20000);
+	ck_assert_int_eq(rig.downs, 1);			/* told once */
+	ck_assert_int_eq(rig_serve("option auth.ip.brick.allow *\n"), 0);
+	rig_run(6000);
+	ck_assert_int_eq(rig.ups, 1);
+	rig_fini();
+}
+END_TEST
+
+START_TEST(a_volume_deeper_down_can_be_used)
+{
+	rig_init("mem");
+	ck_assert_int_eq(rig_serve("option auth.ip.deep.allow *\n"), 0);
+	ck_assert_int_eq(rig_attach("deep", ""), 0);
+	rig_run(1000);
+	ck_assert_int_eq(rig.ups, 1);
+	ck_assert_int_eq(stat_nr(1), 0);
+	ck_assert_uint_eq(sink.calls[FOP_stat], 1);
+	rig_fini();
+}
+END_TEST
+
+START_TEST(stopping_waits_for_calls)
+{
+	struct rig_call c;
+
+	rig_up("mem", "", "");
+	struct inode *inode = rig_inode(1);
+	sink.hold = true;
+	rig_call_start(&c, FOP_stat, &(struct stat_args){ .inode = inode }, NULL);
+	ck_assert(rig_until(one_is_held, 1000));
+	graph_stop(rig.server);
+	rig_run(1000);
+	ck_assert(!graph_idle(rig.server));
+	ck_assert(!c.done);
+	sink_let_go();
+	ck_assert_int_eq(rig_call_wait(&c), 0);
+	rig_call_end(&c);
+	inode_unref(inode);
+	ck_assert(graph_idle(rig.server));
+	rig_fini();
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = {
+		works_over_mem, works_over_tcp, works_over_unix,
+		absent_parts_of_an_answer_are_empty, errors_come_through, a_failed_open_leaves_nothing,
+		many_open_files, listings_come_through, identity_arrives, squashing, read_only,
+		flush_is_local_until_something_was_locked, a_wait_can_be_cancelled,
+		pending_calls_are_answered_when_the_connection_is_cut, open_files_are_opened_again,
+		a_file_that_is_gone_is_stale, a_file_that_was_locked_is_lost, an_open_that_never_came_is_no_open_file,
+		the_volume_there_goes_down_and_up, invalidations_reach_the_client, a_server_that_comes_later,
+		a_volume_deeper_down_can_be_used, stopping_waits_for_calls,
+	};
+	int used = unit_run("protocol", tests, sizeof tests / sizeof *tests);
+	int bad = unit_run("protocol-bad", test_protocol_bad, test_protocol_bad_nr);
+
+	return used || bad ? EXIT_FAILURE : EXIT_SUCCESS;
+}
