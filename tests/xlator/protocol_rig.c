@@ -52,10 +52,11 @@ static void sink_readdir(struct frame *f)
 
 static void sink_answer(struct frame *f)
 {
-	union fop_reply reply = { 0 };
+	union fop_reply reply;
 	const union fop_args *a = f->args;
 	int ret = 0;
 
+	memset(&reply, 0, sizeof reply);
 	if (sink.error)
 		return fail(f, sink.error);
 	switch (f->op) {

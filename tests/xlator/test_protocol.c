@@ -6,7 +6,6 @@
 #include <stdio.h>
 
 #include "protocol_rig.h"
-#include "test_protocol.h"
 #include "unit.h"
 
 #define CALL(op, ...) rig_call(FOP_##op, &(struct op##_args){ __VA_ARGS__ })
@@ -504,20 +503,12 @@ START_TEST(stopping_waits_for_calls)
 }
 END_TEST
 
-int main(void)
-{
-	const TTest *const tests[] = {
-		works_over_mem, works_over_tcp, works_over_unix,
-		absent_parts_of_an_answer_are_empty, errors_come_through, a_failed_open_leaves_nothing,
-		many_open_files, listings_come_through, identity_arrives, squashing, read_only,
-		flush_is_local_until_something_was_locked, a_wait_can_be_cancelled,
-		pending_calls_are_answered_when_the_connection_is_cut, open_files_are_opened_again,
-		a_file_that_is_gone_is_stale, a_file_that_was_locked_is_lost, an_open_that_never_came_is_no_open_file,
-		the_volume_there_goes_down_and_up, invalidations_reach_the_client, a_server_that_comes_later,
-		a_volume_deeper_down_can_be_used, stopping_waits_for_calls,
-	};
-	int used = unit_run("protocol", tests, sizeof tests / sizeof *tests);
-	int bad = unit_run("protocol-bad", test_protocol_bad, test_protocol_bad_nr);
-
-	return used || bad ? EXIT_FAILURE : EXIT_SUCCESS;
-}
+UNIT_MAIN("protocol",
+	  works_over_mem, works_over_tcp, works_over_unix,
+	  absent_parts_of_an_answer_are_empty, errors_come_through, a_failed_open_leaves_nothing,
+	  many_open_files, listings_come_through, identity_arrives, squashing, read_only,
+	  flush_is_local_until_something_was_locked, a_wait_can_be_cancelled,
+	  pending_calls_are_answered_when_the_connection_is_cut, open_files_are_opened_again,
+	  a_file_that_is_gone_is_stale, a_file_that_was_locked_is_lost, an_open_that_never_came_is_no_open_file,
+	  the_volume_there_goes_down_and_up, invalidations_reach_the_client, a_server_that_comes_later,
+	  a_volume_deeper_down_can_be_used, stopping_waits_for_calls)

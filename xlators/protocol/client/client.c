@@ -64,7 +64,7 @@ static void notify_down(struct client *c, bool failed, const char *reason)
 	}
 	c->told = failed ? TOLD_FAILED : TOLD_DOWN;
 	snprintf(c->reason, sizeof c->reason, "%s", reason);
-	log_error(c->xl->name, "%s; trying again", reason);
+	log_error(c->xl->name, "%s%s", reason, c->state == CLIENT_WAITING ? "; trying again" : "");
 	xl_notify(c->xl, failed ? XL_CHILD_FAILED : XL_CHILD_DOWN, c->reason);
 }
 

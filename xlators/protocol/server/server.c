@@ -150,13 +150,14 @@ static void server_message(struct conn *conn, struct buf *head, struct buf *payl
 static void server_closed(struct conn *conn, int err)
 {
 	struct session *s = conn_ctx(conn);
-	const char *error = conn_error(conn);
+	const char *error = conn_error(conn);	/* says who */
 
+	if (!*error)
+		error = s->peer;
 	if (s->port)
-		log_notice(s->server->xl->name, "%s is gone%s%s", s->peer, err ? ": " : "",
-			   !err ? "" : error && *error ? error : strerror(-err));
+		log_notice(s->server->xl->name, "gone: %s", error);
 	else if (err && !s->closing)
-		log_warning(s->server->xl->name, "dropped: %s: %s", s->peer, error && *error ? error : strerror(-err));
+		log_warning(s->server->xl->name, "dropped: %s", error);
 	s->conn = NULL;
 	server_cancel_all(s, false);
 	session_settle(s);
