@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * mount.h - what the files of mount/fuse share.
+ *
+ *	struct mount    the translator: the session with the kernel, options, counters
+ *	struct request  one request of the kernel that waits for the graph; lives in its root frame
+ *	struct node     what we keep of an object that the kernel knows; in its inode's slot
+ *	struct handle   an open file that the kernel knows; fi->fh, and in its fd's slot
+ *
+ * libfuse parses requests and writes answers; the loop reads (session.c).  Everything here runs on the
+ * loop thread, but for umount(2), which a worker calls (session.c).
+ */
+#ifndef MOUNT_FUSE_MOUNT_H
+#define MOUNT_FUSE_MOUNT_H
+
+#define FUSE_USE_VERSION 35
+#include <fuse_lowlevel.h>
+#include <sys/queue.h>
+
+#include "xlator.h"
+#include "graph.h"
+
+#ifndef container_of
+#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#endif
+
+enum {
+	MOUNT_IO_MAX = 1 << 20,		/* bytes of a read or write request */
+	MOUNT_DRAIN = 16,		/* requests read per wake-up */
+	MOUNT_STEAL = 16 << 10,		/* a write of so many bytes keeps the buffer it was received in */
+	MOUNT_LISTING = 32 << 10,	/* bytes of a directory asked from the graph at a time */
+	MOUNT_NR_RECENT = 1024,		/* attributes remembered; a power of two */
+};
+
+enum { DIRECT_IO_DISABLE, DIRECT_IO_ENABLE, DIRECT_IO_AUTO };
+enum { LOCKS_AUTO, LOCKS_FORWARD, LOCKS_LOCAL };
+
+/* The state of a file's data that somebody has seen. */
+struct version {
+	uint64_t size;
+	int64_t mtime_ns, ctime_ns;
+};
+
+/*
+ * Kept while the kernel refers to the object (lookups > 0) or a file of it is open.
+ * known: the state to which all pages of the kernel belong, and its attributes if it holds no pages.
+ */
+struct node {
+	struct inode *inode;		/* held */
+	LIST_ENTRY(node) link;
+	uint64_t lookups;		/* how often the kernel was given the nodeid, minus what it forgot */
+	uint64_t changed;		/* mount->changes when the last change of ours was answered */
+	struct version known;
+	uint64_t absent_until_ns;	/* until then ... */
+	uint8_t absent;			/* ... these xattrs are known not to be there (bits, see xattr.c) */
+	bool known_valid;
+	bool pages;			/* has been opened: the kernel may hold pages */
+};
+
+/* Attributes as of the last answer, for a request that the kernel makes right after it. */
+struct recent {
+	const struct inode *inode;	/* borrowed: its node clears this before it goes */
+	uint64_t until_ns;
+	struct attr attr;
+};
+
+struct handle {
+	struct fd *fd;			/* held while the kernel has it open */
+	bool opened;			/* the kernel has it; otherwise a request does */
+	LIST_ENTRY(handle) link;
+	/* a directory: what was fetched and not yet given to the kernel */
+	struct dirents *piece;
+	const struct dirent_entry *at;	/* the next one to give */
+	uint64_t at_cookie;		/* the kernel goes on after this */
+	uint64_t piece_ns, piece_changes;
+	bool piece_plus;
+};
+
+struct mount {
+	/* options */
+	char *mount_point, *fsname, *subtype, *mount_options;
+	uint64_t attr_timeout_ms, entry_timeout_ms;
+	uint32_t direct_io_mode, locks, max_background;
+	bool read_only, allow_other, writeback_cache, send_groups;
+
+	struct xlator *xl;
+	struct fuse_session *session;
+	int fd;				/* of the session (libfuse's); /dev/null after mount_disconnect() */
+	uint32_t dev_major, dev_minor;	/* of the mounted file system, to recognise it */
+	struct io io;
+	struct buf *rx;			/* the buffer requests are received in */
+	struct frame *probe;		/* asking whether the graph has locks, before we answer the kernel */
+	struct timer probe_timer;
+	LIST_HEAD(, request) requests;
+	LIST_HEAD(, node) nodes;
+	LIST_HEAD(, handle) handles;
+	struct recent *recent;		/* MOUNT_NR_RECENT, direct-mapped */
+	uint64_t changes;		/* changes of ours that have been answered */
+	char *out;			/* listings are put together here */
+	size_t out_size;
+	struct inode **listed;		/* those that a listing gave to the kernel */
+	size_t listed_size;
+
+	bool serving;			/* requests are read */
+	bool connected;			/* mounted, and the kernel is there */
+	bool inited;			/* INIT was answered */
+	bool child_up;
+	bool local_locks;		/* the kernel keeps locks: the graph has none */
+	bool unmounting, unmounted;	/* umount(2) runs, has returned */
+	struct work umount_work;
+	int umount_err;
+
+	struct {
+		uint64_t requests, wakeups, attrs_local, xattrs_local, listings_local;
+		uint64_t writes_stolen, opens_kept, opens_dropped, interrupts;
+		uint64_t in_flight, max_in_flight, nr_nodes, nr_handles;
+	} stats;
+};
+
+/* The scratch of the root frame of a request. */
+struct request {
+	struct mount *mount;
+	struct frame *root;
+	fuse_req_t req;			/* NULL: answered, or nobody waits */
+	LIST_ENTRY(request) link;
+	uint64_t changes;		/* mount->changes when it was wound */
+	struct inode *inode, *other;	/* held */
+	struct fd *fd;			/* held: about to be opened, or operated on */
+	struct handle *handle;		/* about to be opened: ours; otherwise the kernel's */
+	struct buf *buf;		/* held */
+	const char *name;		/* in the arena of the call */
+	struct attr attr;		/* setattr: what is left to set */
+	struct fuse_file_info fi;
+	uint64_t offset;
+	uint32_t size, valid;
+	bool plus, cancelled;
+};
+
+/* ---- fuse.c */
+
+/* The kernel is gone or is to be sent away: nothing is read any more, everything it held is dropped, what
+ * waits is cancelled.  Idempotent. */
+void mount_disconnect(struct mount *m);
+
+/* ---- session.c */
+
+/* Creates the session and mounts.  0, or -errno after xl_error(). */
+int session_open(struct mount *m);
+/* Begins to answer the kernel.  0 or -errno. */
+int session_serve(struct mount *m);
+/* Unmounts and waits until that is done (bounded).  Runs the loop. */
+void session_unmount(struct mount *m);
+void session_close(struct mount *m);
+/* Takes the descriptor away from the kernel, which ends the connection; the number stays taken. */
+void session_sever(struct mount *m);
+/* Bytes that lie in the request being processed, as a new reference: the receive buffer itself when
+ * they are many.  NULL: no memory. */
+struct buf *session_take(struct mount *m, const char *bytes, size_t size);
+
+/* ---- options of mount(8): mountopt.c */
+
+/* The MS_* flags of a list of mount options, on top of *flags.  0, or -EINVAL after xl_error(). */
+int mountopt_parse(struct xlator *xl, const char *list, unsigned long *flags);
+
+/* ---- request.c */
+
+/* A request on `ino`; NULL: req was answered with an error.  request_end() frees it. */
+struct request *request_new(fuse_req_t req, fuse_ino_t ino);
+/* The same for an operation that changes something: it gets a txn. */
+struct request *request_new_change(fuse_req_t req, fuse_ino_t ino);
+void request_end(struct request *r);
+/* After an answer that gave the kernel a reference: did it not get it (interrupted, gone)? */
+static inline bool reply_lost(const struct mount *m, int reply_ret)
+{
+	return reply_ret < 0 || !m->connected;
+}
+/* Answers 0 or -errno, and ends. */
+void request_error(struct request *r, int err);
+/* Copies a name into the call.  False: there was no memory, r was answered. */
+bool request_name(struct request *r, const char *name);
+/* The gfid for what a change creates. */
+struct gfid request_gfid(const struct request *r);
+static inline struct request *request_of(struct frame *root)
+{
+	return frame_data(root);
+}
+
+/* ---- node.c */
+
+struct inode *node_inode(const struct mount *m, fuse_ino_t ino);	/* borrowed */
+fuse_ino_t node_id(const struct mount *m, const struct inode *inode);
+struct node *node_find(const struct mount *m, const struct inode *inode);	/* NULL: none */
+/* One more reference of the kernel.  NULL: no memory. */
+struct node *node_lookup(struct mount *m, struct inode *inode);
+void node_forget(struct mount *m, struct inode *inode, uint64_t n);
+void node_free(struct mount *m, struct node *n);
+/* An answer of a request that changes nothing, wound when m->changes was `since`. */
+void node_seen(struct mount *m, struct inode *inode, const struct attr *attr, uint64_t since);
+/* The answer of a change of ours to the object: data_before NULL: not of its data. */
+void node_changed(struct mount *m, struct inode *inode, const struct attr *data_before,
+		  const struct attr *attr, uint64_t since);
+/* The same for an object of which only the attributes are at hand. */
+void node_changed_attr(struct mount *m, const struct attr *attr, uint64_t since);
+/* Remembered attributes and how long they are good, or NULL. */
+const struct attr *node_recent(const struct mount *m, const struct inode *inode, uint64_t *ret_left_ns);
+void node_recent_drop(struct mount *m, const struct inode *inode);
+/* The answer of an open, `before` it and after (they differ when it truncated: changed).  Are the kernel's pages those
+ * of the file as it was?  If not, the kernel's attributes are invalidated; the pages are the caller's. */
+bool node_opened(struct mount *m, struct inode *inode, const struct attr *before, const struct attr *attr,
+		 bool changed, uint64_t since);
+/* Somebody else changed it. */
+void node_invalidate(struct mount *m, struct inode *inode);
+
+/* ---- attr.c */
+
+void attr_to_stat(const struct attr *a, struct stat *st);
+/* Fills what the kernel is told of an object, and counts its lookup.  0 or -errno. */
+int entry_fill(struct mount *m, struct inode *inode, const struct attr *attr, struct fuse_entry_param *e);
+/* Answers with an entry for attr->gfid, and ends. */
+void request_entry(struct request *r, const struct attr *attr);
+void request_attr(struct request *r, const struct attr *attr);
+double mount_seconds(uint64_t ns);
+
+/* ---- operations: names.c attr.c file.c dir.c xattr.c lock.c */
+
+void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup);
+void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets);
+void op_readlink(fuse_req_t req, fuse_ino_t ino);
+void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev);
+void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
+void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name);
+void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
+	       const char *newname, unsigned int flags);
+void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *newname);
+
+void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, struct fuse_file_info *fi);
+void op_access(fuse_req_t req, fuse_ino_t ino, int mask);
+void op_statfs(fuse_req_t req, fuse_ino_t ino);
+
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t off, struct fuse_file_info *fi);
+void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *fi);
+void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi);
+void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in, struct fuse_file_info *fi_in,
+			fuse_ino_t ino_out, off_t off_out, struct fuse_file_info *fi_out, size_t len, int flags);
+void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg, struct fuse_file_info *fi,
+	      unsigned flags, const void *in_buf, size_t in_size, size_t out_size);
+
+void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
+void piece_drop(struct handle *h);
+
+void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags);
+void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
+void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
+void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name);
+/* An object that we have just created has no file capabilities. */
+void xattr_note_created(struct mount *m, struct node *n);
+
+void op_getlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock);
+void op_setlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock, int sleep);
+void op_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op);
+/* The last descriptor of an open file that took a flock is gone: unlocks it, without anybody waiting. */
+void lock_release_flock(struct mount *m, struct handle *h, uint64_t owner);
+
+/* ---- handles: handle.c */
+
+/* A new handle for inode with an open file in the making; belongs to the request until handle_opened(). */
+struct handle *handle_new(struct mount *m, struct inode *inode, uint32_t flags, bool directory);
+/* To be called before fi is answered: fi->fh. */
+void handle_opened(struct handle *h, struct fuse_file_info *fi);
+void handle_free(struct mount *m, struct handle *h);		/* takes NULL */
+static inline struct handle *handle_of(const struct fuse_file_info *fi)
+{
+	return fi ? (struct handle *)(uintptr_t)fi->fh : NULL;
+}
+static inline struct fd *handle_fd(const struct fuse_file_info *fi)
+{
+	return fi && fi->fh ? handle_of(fi)->fd : NULL;
+}
+
+#endif

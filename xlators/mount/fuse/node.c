@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * node.c - the objects that the kernel knows, and what of them it has cached.
+ *
+ * A nodeid is the address of a struct inode, which its node holds as long as the kernel has lookups
+ * of it; the root is 1.  The kernel names only ids that it was given and has not forgotten, so an id is
+ * not looked up.  (The one exception would be file handles, see EXPORT_SUPPORT in the README.)
+ *
+ * Two small memories, both explained in the README:
+ *  - known: the state of the file to which the kernel's pages belong (close-to-open);
+ *  - recent: attributes of answers of the last second, for the GETATTR that follows a change.
+ *
+ * Order: answers may overtake each other.  m->changes counts answered changes; a request notes it when
+ * it is wound.  If an object has been changed since (node->changed is later), the
+ * attributes in the answer may be older than what we have, and are not remembered.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "mount.h"
+
+struct inode *node_inode(const struct mount *m, fuse_ino_t ino)
+{
+	return ino == FUSE_ROOT_ID ? inode_root(xl_inodes(m->xl)) : (struct inode *)(uintptr_t)ino;
+}
+
+fuse_ino_t node_id(const struct mount *m, const struct inode *inode)
+{
+	return inode == inode_root(xl_inodes(m->xl)) ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)inode;
+}
+
+struct node *node_find(const struct mount *m, const struct inode *inode)
+{
+	return (struct node *)(uintptr_t)inode->slots[m->xl->index];
+}
+
+struct node *node_lookup(struct mount *m, struct inode *inode)
+{
+	struct node *n = node_find(m, inode);
+
+	if (!n) {
+		n = calloc(1, sizeof *n);
+		if (!n)
+			return NULL;
+		n->inode = inode_ref(inode);
+		*inode_slot(inode, m->xl) = (uintptr_t)n;
+		LIST_INSERT_HEAD(&m->nodes, n, link);
+		m->stats.nr_nodes++;
+	}
+	n->lookups++;
+	return n;
+}
+
+void node_free(struct mount *m, struct node *n)
+{
+	struct inode *inode = n->inode;
+
+	node_recent_drop(m, inode);
+	LIST_REMOVE(n, link);
+	m->stats.nr_nodes--;
+	*inode_slot(inode, m->xl) = 0;
+	free(n);
+	inode_unref(inode);
+}
+
+void node_forget(struct mount *m, struct inode *inode, uint64_t n)
+{
+	struct node *node = node_find(m, inode);
+
+	if (!node || inode == inode_root(xl_inodes(m->xl)))
+		return;
+	assert(node->lookups >= n);
+	node->lookups -= n;
+	if (node->lookups == 0)
+		node_free(m, node);
+}
+
+/* ---- recent attributes ---- */
+
+static struct recent *recent_of(const struct mount *m, const struct inode *inode)
+{
+	uint64_t h = (uintptr_t)inode * 0x9e3779b97f4a7c15u;
+
+	return &m->recent[h >> 32 & (MOUNT_NR_RECENT - 1)];
+}
+
+const struct attr *node_recent(const struct mount *m, const struct inode *inode, uint64_t *ret_left_ns)
+{
+	const struct recent *r = recent_of(m, inode);
+	uint64_t now = loop_now_ns(xl_loop(m->xl));
+
+	if (r->inode != inode || now >= r->until_ns)
+		return NULL;
+	*ret_left_ns = r->until_ns - now;
+	return &r->attr;
+}
+
+void node_recent_drop(struct mount *m, const struct inode *inode)
+{
+	struct recent *r = recent_of(m, inode);
+
+	if (r->inode == inode)
+		r->inode = NULL;
+}
+
+static void recent_set(struct mount *m, const struct node *n, const struct attr *attr)
+{
+	struct recent *r = recent_of(m, n->inode);
+
+	if (m->attr_timeout_ms == 0)
+		return;
+	r->inode = n->inode;
+	r->attr = *attr;
+	r->until_ns = loop_now_ns(xl_loop(m->xl)) + m->attr_timeout_ms * 1000000;
+}
+
+/* ---- versions ---- */
+
+static struct version version_of(const struct attr *a)
+{
+	return (struct version){
+		.size = a->size,
+		.mtime_ns = (int64_t)((uint64_t)a->mtime.sec * 1000000000u + a->mtime.nsec),
+		.ctime_ns = (int64_t)((uint64_t)a->ctime.sec * 1000000000u + a->ctime.nsec),
+	};
+}
+
+static bool same_data(const struct version *a, const struct version *b)
+{
+	return a->size == b->size && a->mtime_ns == b->mtime_ns;
+}
+
+static bool same_version(const struct version *a, const struct version *b)
+{
+	return same_data(a, b) && a->ctime_ns == b->ctime_ns;
+}
+
+void node_seen(struct mount *m, struct inode *inode, const struct attr *attr, uint64_t since)
+{
+	struct node *n = node_find(m, inode);
+
+	if (!n || !attr_present(attr) || n->changed > since)
+		return;
+	if (!n->pages) {
+		n->known = version_of(attr);
+		n->known_valid = true;
+	}
+	struct recent *r = recent_of(m, inode);
+	if (r->inode == inode)
+		recent_set(m, n, attr);		/* what is there must not be older than what the kernel gets */
+}
+
+/* Our own change: the pages stay good if nobody else has changed the file since they were. */
+static void known_advance(struct node *n, const struct attr *data_before, const struct attr *attr)
+{
+	struct version after = version_of(attr);
+
+	if (!n->pages) {
+		n->known = after;
+		n->known_valid = true;
+	} else if (data_before) {
+		struct version before = version_of(data_before);
+
+		n->known_valid = n->known_valid && attr_present(data_before) && same_data(&n->known, &before);
+		n->known = after;
+	} else if (same_data(&n->known, &after)) {
+		n->known.ctime_ns = after.ctime_ns;
+	}
+}
+
+void node_changed(struct mount *m, struct inode *inode, const struct attr *data_before,
+		  const struct attr *attr, uint64_t since)
+{
+	struct node *n = node_find(m, inode);
+
+	m->changes++;
+	if (!n)
+		return;
+	bool overtaken = n->changed > since;
+	n->changed = m->changes;
+	if (attr_present(attr))
+		known_advance(n, data_before, attr);
+	else
+		n->known_valid = n->known_valid && !data_before;
+	if (attr_present(attr) && !overtaken)
+		recent_set(m, n, attr);
+	else
+		node_recent_drop(m, inode);
+}
+
+void node_changed_attr(struct mount *m, const struct attr *attr, uint64_t since)
+{
+	if (!attr_present(attr))
+		return;
+	_cleanup_inode_ struct inode *inode = inode_find(xl_inodes(m->xl), &attr->gfid);
+	if (inode)
+		node_changed(m, inode, NULL, attr, since);
+}
+
+bool node_opened(struct mount *m, struct inode *inode, const struct attr *before, const struct attr *attr,
+		 bool changed, uint64_t since)
+{
+	struct node *n = node_find(m, inode);
+	bool keep = false;
+
+	m->changes += changed;
+	if (!n)
+		return false;
+	if (n->known_valid && attr_present(before)) {
+		struct version v = version_of(before);
+
+		keep = same_version(&n->known, &v);
+	}
+	bool overtaken = n->changed > since;
+	n->pages = true;
+	n->known_valid = attr_present(attr);
+	if (n->known_valid)
+		n->known = version_of(attr);
+	if (changed)
+		n->changed = m->changes;
+	if (n->known_valid && !overtaken)
+		recent_set(m, n, attr);
+	else
+		node_recent_drop(m, inode);
+	if (keep) {
+		m->stats.opens_kept++;
+		return true;
+	}
+	m->stats.opens_dropped++;
+	/* Attributes only (offset -1): that does not wait for pages, so it cannot wait for us. */
+	fuse_lowlevel_notify_inval_inode(m->session, node_id(m, inode), -1, 0);
+	return false;
+}
+
+void node_invalidate(struct mount *m, struct inode *inode)
+{
+	struct node *n = node_find(m, inode);
+
+	if (!n)
+		return;
+	n->known_valid = false;
+	n->absent = 0;
+	node_recent_drop(m, inode);
+	if (m->inited && m->connected)
+		fuse_lowlevel_notify_inval_inode(m->session, node_id(m, inode), -1, 0);
+}
