@@ -13,7 +13,7 @@
  * bytes of its own, its base is never a slice.
  *
  * The kept buffers belong to a thread (there is one loop per thread), so no lock.  Under ASan
- * they are poisoned while they are kept, and so is what lies behind b->size.
+ * their bytes are poisoned while they are kept, and so is what lies behind b->size.
  */
 #include "buf.h"
 
@@ -80,7 +80,6 @@ static struct buf *take_kept(size_t size)
 	if (c < 0 || kept[c].nr == 0)
 		return NULL;
 	b = kept[c].bufs[--kept[c].nr];
-	ASAN_UNPOISON_MEMORY_REGION(b, sizeof(*b));
 	ASAN_UNPOISON_MEMORY_REGION(b->data, size);
 	return b;
 }
@@ -93,7 +92,6 @@ static bool keep(struct buf *b)
 		return false;
 	kept[c].bufs[kept[c].nr++] = b;
 	ASAN_POISON_MEMORY_REGION(b->data, classes[c].capacity);
-	ASAN_POISON_MEMORY_REGION(b, sizeof(*b));
 	return true;
 }
 
@@ -210,12 +208,7 @@ void buf_unref(struct buf *b)
 
 void buf_trim(void)
 {
-	for (int c = 0; c < NR_CLASSES; c++) {
-		while (kept[c].nr > 0) {
-			struct buf *b = kept[c].bufs[--kept[c].nr];
-
-			ASAN_UNPOISON_MEMORY_REGION(b, sizeof(*b));
-			free_large(b);
-		}
-	}
+	for (int c = 0; c < NR_CLASSES; c++)
+		while (kept[c].nr > 0)
+			free_large(kept[c].bufs[--kept[c].nr]);
 }

@@ -46,3 +46,35 @@ tests_unit_test_transport_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_transport_LDADD = libglusterfs.la $(CHECK_LIBS)
 
 THREADED_TESTS += tests/unit/test_loop tests/unit/test_work tests/unit/test_transport
+
+# buffers, dicts, listings, log, options, operations, the codec
+UNIT_TESTS += tests/unit/test_buf tests/unit/test_dict tests/unit/test_dirents tests/unit/test_fop \
+	tests/unit/test_log tests/unit/test_option tests/unit/test_wire
+
+tests_unit_test_buf_SOURCES = tests/unit/test_buf.c tests/unit/unit.h
+tests_unit_test_buf_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_buf_LDADD = libglusterfs.la $(CHECK_LIBS)
+
+tests_unit_test_dict_SOURCES = tests/unit/test_dict.c tests/unit/unit.h
+tests_unit_test_dict_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_dict_LDADD = libglusterfs.la $(CHECK_LIBS)
+
+tests_unit_test_dirents_SOURCES = tests/unit/test_dirents.c tests/unit/unit.h
+tests_unit_test_dirents_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_dirents_LDADD = libglusterfs.la $(CHECK_LIBS)
+
+tests_unit_test_fop_SOURCES = tests/unit/test_fop.c tests/unit/unit.h tests/unit/fop-samples.h
+tests_unit_test_fop_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_fop_LDADD = libglusterfs.la $(CHECK_LIBS)
+
+tests_unit_test_log_SOURCES = tests/unit/test_log.c tests/unit/unit.h
+tests_unit_test_log_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_log_LDADD = libglusterfs.la $(CHECK_LIBS)
+
+tests_unit_test_option_SOURCES = tests/unit/test_option.c tests/unit/unit.h
+tests_unit_test_option_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_option_LDADD = libglusterfs.la $(CHECK_LIBS)
+
+tests_unit_test_wire_SOURCES = tests/unit/test_wire.c tests/unit/unit.h tests/unit/fop-samples.h
+tests_unit_test_wire_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_wire_LDADD = libglusterfs.la $(CHECK_LIBS)
