@@ -42,7 +42,7 @@ struct settings {
 	const char *mount_options;	/* for the kernel; NULL: none */
 	const char *fs_name;		/* what df and mount show; NULL: the volume file */
 	const char *help_type;		/* --help-xlator TYPE; NULL: list the types */
-	const char *xlator_options[XLATOR_OPTIONS_MAX + 1];	/* VOLUME.KEY=VALUE; NULL-terminated */
+	char *xlator_options[XLATOR_OPTIONS_MAX];		/* VOLUME.KEY=VALUE, our copies; load_volfile cuts them */
 	const char *xlator_path[XLATOR_PATH_MAX + 1];		/* absolute; NULL-terminated */
 	size_t nr_xlator_options, nr_xlator_path;
 	uint32_t mount_timeout_ms;

@@ -53,25 +53,24 @@ static size_t names_volume(const char *option, size_t len, const char *name)
 	return 0;
 }
 
-/* One VOLUME.KEY=VALUE, where VOLUME may be a pattern. The copies live as long as the process. */
-static void override(struct volfile *vf, const char *option, struct diag *diag)
+/* One VOLUME.KEY=VALUE, where VOLUME may be a pattern. It is cut in two, and the tree refers to it. */
+static void override(struct volfile *vf, char *option, struct diag *diag)
 {
-	const char *equals = strchr(option, '=');
+	char *equals = strchr(option, '=');
 	bool found = false;
 
 	if (!equals) {
 		problem(diag, option, "it must be VOLUME.KEY=VALUE");
 		return;
 	}
+	*equals = '\0';
 	for (size_t i = 0; i < vf->nr_volumes; i++) {
 		size_t n = names_volume(option, equals - option, vf->volumes[i].name.text);
-		char *key;
 
 		if (!n)
 			continue;
 		found = true;
-		key = strndup(option + n + 1, equals - option - n - 1);
-		if (!key || volume_set_option(&vf->volumes[i], key, equals + 1))
+		if (volume_set_option(&vf->volumes[i], option + n + 1, equals + 1))
 			problem(diag, option, "out of memory");
 	}
 	if (!found)

@@ -172,13 +172,24 @@ static void add_mount_options(struct argp_state *state, struct settings *s, cons
 	}
 }
 
-static void add_string(struct argp_state *state, const char *what, const char **list, size_t *nr, size_t max,
-		       const char *arg)
+static void add_xlator_path(struct argp_state *state, struct settings *s, const char *arg)
 {
-	if (*nr >= max)
-		argp_error(state, "%s: at most %zu are possible", what, max);
+	if (s->nr_xlator_path >= XLATOR_PATH_MAX)
+		argp_error(state, "--xlator-path: at most %d are possible", XLATOR_PATH_MAX);
 	else
-		list[(*nr)++] = arg;
+		s->xlator_path[s->nr_xlator_path++] = absolute(state, arg);
+}
+
+static void add_xlator_option(struct argp_state *state, struct settings *s, const char *arg)
+{
+	char *copy = strdup(arg);
+
+	if (s->nr_xlator_options >= XLATOR_OPTIONS_MAX)
+		argp_error(state, "--xlator-option: at most %d are possible", XLATOR_OPTIONS_MAX);
+	else if (!copy)
+		argp_failure(state, EXIT_USAGE, ENOMEM, "--xlator-option");
+	else
+		s->xlator_options[s->nr_xlator_options++] = copy;
 }
 
 static void set_mode(struct argp_state *state, struct settings *s, enum mode mode)
@@ -270,11 +281,10 @@ static error_t parse_inspection_option(int key, char *arg, struct argp_state *st
 		s->strict = true;
 		break;
 	case KEY_XLATOR_PATH:
-		add_string(state, "--xlator-path", s->xlator_path, &s->nr_xlator_path, XLATOR_PATH_MAX,
-			   absolute(state, arg));
+		add_xlator_path(state, s, arg);
 		break;
 	case KEY_XLATOR_OPTION:
-		add_string(state, "--xlator-option", s->xlator_options, &s->nr_xlator_options, XLATOR_OPTIONS_MAX, arg);
+		add_xlator_option(state, s, arg);
 		break;
 	case KEY_PRINT_LOGDIR:
 		puts(LOG_DIR);

@@ -229,7 +229,7 @@ dead()
 # stop_pid PID: TERM, and KILL when that does not help.
 stop_pid()
 {
-	alive "$1" || return 0
+	[ -n "${1:-}" ] && alive "$1" || return 0
 	kill "$1" 2>/dev/null
 	wait_for 15 dead "$1" || kill -KILL "$1" 2>/dev/null
 }
