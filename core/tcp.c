@@ -92,15 +92,18 @@ static void tcp_options(int fd)
 
 /* ---- connecting ------------------------------------------------------------------------- */
 
-/* A source port below 1024 when we are allowed to have one; any other will do for servers that do not mind. */
-static void bind_reserved(int fd, int family)
+/* Binds to the first free port from `port` down; which, or 0: none is free or we may not.  With SO_REUSEADDR a port
+ * is free for this when nobody listens there: what must not be there twice is the pair of addresses. */
+static uint16_t bind_reserved(int fd, int family, uint16_t port)
 {
 	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6 };
 	struct sockaddr_in in = { .sin_family = AF_INET };
+	const int on = 1;
 
 	if (geteuid() != 0)
-		return;
-	for (uint16_t port = PORT_FIRST; port >= PORT_LAST; port--) {
+		return 0;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	for (; port >= PORT_LAST; port--) {
 		int ret;
 
 		in6.sin6_port = in.sin_port = htons(port);
@@ -108,9 +111,12 @@ static void bind_reserved(int fd, int family)
 			ret = bind(fd, (struct sockaddr *)&in6, sizeof(in6));
 		else
 			ret = bind(fd, (struct sockaddr *)&in, sizeof(in));
-		if (ret == 0 || errno != EADDRINUSE)
-			return;
+		if (ret == 0)
+			return port;
+		if (errno != EADDRINUSE)
+			return 0;
 	}
+	return 0;
 }
 
 static void tcp_connecting_free(struct conn *c)
@@ -164,19 +170,43 @@ static void tcp_attempt_ready(struct io *io, int events)
 	conn_established(c);
 }
 
+/* A socket that connects to a; or -errno.  *port: the source port to begin with, and which it was; 0: any. */
+static int connecting_socket(const struct sockaddr_storage *a, uint32_t window_size, uint16_t *port)
+{
+	int fd = socket(a->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), err;
+
+	if (fd < 0)
+		return -errno;
+	tcp_options(fd);
+	socket_window(fd, window_size);
+	if (*port)
+		*port = bind_reserved(fd, a->ss_family, *port);
+	if (connect(fd, (const struct sockaddr *)a, address_len(a)) == 0 || errno == EINPROGRESS)
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
 /* Starts to connect to one address.  0 or -errno. */
 static int tcp_attempt(struct tcp_connecting *t, const struct sockaddr_storage *a)
 {
 	struct conn *c = t->conn;
+	uint16_t port = PORT_FIRST;
 
-	c->fd = socket(a->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (c->fd < 0)
-		return -errno;
-	tcp_options(c->fd);
-	socket_window(c->fd, t->window_size);
-	bind_reserved(c->fd, a->ss_family);
-	if (connect(c->fd, (const struct sockaddr *)a, address_len(a)) < 0 && errno != EINPROGRESS)
-		return -errno;
+	for (;;) {
+		c->fd = connecting_socket(a, t->window_size, &port);
+		/* Between this port and that server there is a connection, or was until a minute ago. */
+		if ((c->fd != -EADDRNOTAVAIL && c->fd != -EADDRINUSE) || !port)
+			break;
+		port = port > PORT_LAST ? port - 1 : 0;
+	}
+	if (c->fd < 0) {
+		int err = c->fd;
+
+		c->fd = -1;
+		return err;
+	}
 	return io_start(&c->io, c->loop, c->fd, IO_WRITE, tcp_attempt_ready);
 }
 

@@ -1,30 +1,22 @@
 # tests/xlator/ - translators driven directly: a script above, the real thing or a sink below.
-# tests/xlator/brick.h drives storage/posix.
-XLATOR_TESTS = tests/xlator/test_posix
+# tests/xlator/brick.h drives storage/posix, protocol_rig.h a client and a server.
+XLATOR_TESTS = tests/xlator/test_posix tests/xlator/test_protocol tests/xlator/test_protocol_bad
 check_PROGRAMS += $(XLATOR_TESTS)
 TESTS += $(XLATOR_TESTS)
 XLATOR_TEST_CFLAGS = $(UNIT_CFLAGS) -Wno-unused-function -Wno-unused-variable -D_GNU_SOURCE \
 	-DXLATOR_BUILD_DIR='"$(abs_builddir)"'
+EXTRA_DIST += tests/xlator/README
 
 tests_xlator_test_posix_SOURCES = tests/xlator/test_posix.c tests/xlator/brick.h
 tests_xlator_test_posix_CFLAGS = $(XLATOR_TEST_CFLAGS)
 tests_xlator_test_posix_LDADD = libglusterfs.la $(CHECK_LIBS)
-# tests/xlator/ - translators between a script and a sink, with libcheck
-XLATOR_TESTS = tests/xlator/test_protocol tests/xlator/test_protocol_bad
-XLATOR_TEST_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/unit -DBUILDDIR='"$(abs_builddir)"'
-XLATOR_TEST_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) -Wno-missing-prototypes
-check_PROGRAMS += $(XLATOR_TESTS)
-TESTS += $(XLATOR_TESTS)
-EXTRA_DIST += tests/xlator/README
 
 tests_xlator_test_protocol_SOURCES = tests/xlator/test_protocol.c \
 	tests/xlator/protocol_rig.c tests/xlator/protocol_rig.h
-tests_xlator_test_protocol_CPPFLAGS = $(XLATOR_TEST_CPPFLAGS)
 tests_xlator_test_protocol_CFLAGS = $(XLATOR_TEST_CFLAGS)
 tests_xlator_test_protocol_LDADD = libglusterfs.la $(CHECK_LIBS)
 
 tests_xlator_test_protocol_bad_SOURCES = tests/xlator/test_protocol_bad.c \
 	tests/xlator/protocol_rig.c tests/xlator/protocol_rig.h
-tests_xlator_test_protocol_bad_CPPFLAGS = $(XLATOR_TEST_CPPFLAGS)
 tests_xlator_test_protocol_bad_CFLAGS = $(XLATOR_TEST_CFLAGS)
 tests_xlator_test_protocol_bad_LDADD = libglusterfs.la $(CHECK_LIBS)

@@ -164,7 +164,7 @@ static const struct xlator_type source_type = {
 
 static struct graph *graph_of(const char *name, const char *text, int *ret_error)
 {
-	static const char *const path[] = { BUILDDIR "/xlators/protocol/.libs", NULL };
+	static const char *const path[] = { XLATOR_BUILD_DIR "/xlators/protocol/.libs", NULL };
 
 	diag_free(rig.diag);
 	rig.diag = diag_new();
@@ -186,7 +186,7 @@ void rig_init(const char *transport)
 
 	graph_builtin_types = types;
 	rig.transport = transport;
-	rig.loop = strcmp(transport, "mem") == 0 ? loop_new_sim(1) : loop_new();
+	rig.loop = strcmp(transport, "mem") == 0 ? loop_new_sim(rig.seed ? rig.seed : 1) : loop_new();
 	snprintf(rig.host, sizeof rig.host, "brick1");
 	if (strcmp(transport, "unix") == 0) {
 		snprintf(rig.dir, sizeof rig.dir, "/tmp/test_protocol.XXXXXX");
@@ -413,15 +413,19 @@ void raw_open(struct raw *r, bool privileged)
 	};
 
 	memset(r, 0, sizeof *r);
-	r->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	for (uint16_t port = 1023; privileged && port > 600; port--) {
+	for (uint16_t port = 1023; port > 600; port--) {
 		struct sockaddr_in from = { .sin_family = AF_INET, .sin_port = htons(port) };
 
-		if (bind(r->fd, (struct sockaddr *)&from, sizeof from) == 0)
+		r->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		setsockopt(r->fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
+		/* The kernel completes a connect, whether the server has accepted or not. */
+		if ((!privileged || bind(r->fd, (struct sockaddr *)&from, sizeof from) == 0) &&
+		    connect(r->fd, (struct sockaddr *)&to, sizeof to) == 0)
 			break;
+		close(r->fd);
+		r->fd = -1;
 	}
-	/* The kernel completes it, whether the server has accepted or not. */
-	if (connect(r->fd, (struct sockaddr *)&to, sizeof to) < 0)
+	if (r->fd < 0)
 		abort();
 	fcntl(r->fd, F_SETFL, O_NONBLOCK);
 }

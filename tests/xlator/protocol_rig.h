@@ -38,6 +38,7 @@ struct rig {
 	struct xlator *source;
 	struct diag *diag;
 	const char *transport;		/* "mem", "tcp", "unix" */
+	uint64_t seed;			/* of a simulated loop, 0: 1; set before rig_init() */
 	char dir[64], host[128];	/* host: mem name or socket path */
 	uint16_t port;
 	int ups, downs, failures, invalidations;	/* what the source was told */

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "protocol_rig.h"
-#include "unit.h"
+#include "../unit/unit.h"
 
 #define CALL(op, ...) rig_call(FOP_##op, &(struct op##_args){ __VA_ARGS__ })
 
@@ -503,6 +503,121 @@ START_TEST(stopping_waits_for_calls)
 }
 END_TEST
 
+/* ---- chance ---- */
+
+enum { CHAOS_CALLS = 24, CHAOS_FILES = 6, CHAOS_STEPS = 400 };
+
+struct chaos {
+	struct rig_call calls[CHAOS_CALLS];
+	bool busy[CHAOS_CALLS];
+	struct fd *files[CHAOS_FILES], *opening[CHAOS_CALLS];
+	int open_as[CHAOS_CALLS];		/* index in files */
+	struct buf *data;
+};
+
+static unsigned chance(unsigned n)
+{
+	return loop_random(rig.loop) % n;
+}
+
+static void chaos_start(struct chaos *x, int i)
+{
+	struct rig_call *c = &x->calls[i];
+	struct fd *fd = x->files[chance(CHAOS_FILES)];
+	unsigned what = chance(6);
+
+	x->busy[i] = true;
+	x->opening[i] = NULL;
+	if (!fd || what == 0) {
+		_cleanup_inode_ struct inode *inode = rig_inode(chance(4));
+
+		x->open_as[i] = chance(CHAOS_FILES);
+		x->opening[i] = fd_new(inode, O_RDWR, false);
+		rig_call_start(c, FOP_open, &(struct open_args){ inode, x->opening[i], O_RDWR | O_TRUNC }, NULL);
+	} else if (what == 1) {
+		rig_call_start(c, FOP_write, &(struct write_args){ .fd = fd, .data = x->data }, NULL);
+	} else if (what == 2) {
+		rig_call_start(c, FOP_read, &(struct read_args){ .fd = fd, .size = chance(100000) }, NULL);
+	} else if (what == 3) {
+		rig_call_start(c, FOP_lk, &(struct lk_args){ .fd = fd, .cmd = chance(2) ? LK_SETW : LK_SET, .lock =
+			{ .owner = chance(3), .end = UINT64_MAX, .type = chance(2) ? F_WRLCK : F_UNLCK } }, NULL);
+	} else {
+		rig_call_start(c, FOP_flush, &(struct flush_args){ .fd = fd }, NULL);
+	}
+}
+
+static void chaos_collect(struct chaos *x, int i)
+{
+	if (!x->busy[i] || !x->calls[i].done)
+		return;
+	x->busy[i] = false;
+	if (x->opening[i] && x->calls[i].ret >= 0) {
+		fd_unref(x->files[x->open_as[i]]);
+		x->files[x->open_as[i]] = x->opening[i];
+	} else {
+		fd_unref(x->opening[i]);
+	}
+	rig_call_end(&x->calls[i]);
+}
+
+static void chaos_step(struct chaos *x)
+{
+	unsigned i = chance(CHAOS_CALLS), what = chance(60);
+
+	if (what == 0) {
+		mem_cut(rig.loop, "brick1");
+	} else if (what < 4 && x->busy[i] && !x->calls[i].done) {
+		call_cancel(x->calls[i].root);
+	} else if (what < 6) {
+		sink_let_go();
+		sink.hold = chance(3) == 0;
+	} else if (what < 10) {
+		fd_unref(x->files[i % CHAOS_FILES]);
+		x->files[i % CHAOS_FILES] = NULL;
+	} else if (!x->busy[i]) {
+		chaos_start(x, i);
+	}
+	if (chance(3) == 0)
+		rig_run(chance(20));
+	for (int k = 0; k < CHAOS_CALLS; k++)
+		chaos_collect(x, k);
+}
+
+static void chaos_run(uint64_t seed)
+{
+	struct chaos x = { .data = buf_copy("some data", 9) };
+
+	rig.seed = seed;
+	rig_up("mem", "", "");
+	for (int step = 0; step < CHAOS_STEPS; step++)
+		chaos_step(&x);
+	sink_let_go();
+	rig_run(20000);
+	for (int i = 0; i < CHAOS_CALLS; i++) {
+		ck_assert_msg(!x.busy[i] || x.calls[i].done, "seed %lu: call %d was not answered", seed, i);
+		chaos_collect(&x, i);
+	}
+	ck_assert_msg(graph_find(rig.client, "remote")->up, "seed %lu: not up again: %s", seed, rig.reason);
+	ck_assert_int_eq(stat_nr(1), 0);
+	for (int i = 0; i < CHAOS_FILES; i++)
+		fd_unref(x.files[i]);
+	rig_run(1000);
+	ck_assert_str_eq(rig_dumped(rig.server, "open-files"), "0");
+	ck_assert_str_eq(rig_dumped(rig.client, "pending"), "0");
+	buf_unref(x.data);
+	rig_fini();
+	memset(&rig, 0, sizeof rig);
+	memset(&sink, 0, sizeof sink);
+}
+
+START_TEST(every_call_is_answered_whatever_happens)
+{
+	log_threshold = LOG_CRITICAL_;
+	for (uint64_t seed = 1; seed <= 40; seed++)
+		chaos_run(seed);
+}
+END_TEST
+
 UNIT_MAIN("protocol",
 	  works_over_mem, works_over_tcp, works_over_unix,
 	  absent_parts_of_an_answer_are_empty, errors_come_through, a_failed_open_leaves_nothing,
@@ -511,4 +626,4 @@ UNIT_MAIN("protocol",
 	  pending_calls_are_answered_when_the_connection_is_cut, open_files_are_opened_again,
 	  a_file_that_is_gone_is_stale, a_file_that_was_locked_is_lost, an_open_that_never_came_is_no_open_file,
 	  the_volume_there_goes_down_and_up, invalidations_reach_the_client, a_server_that_comes_later,
-	  a_volume_deeper_down_can_be_used, stopping_waits_for_calls)
+	  a_volume_deeper_down_can_be_used, stopping_waits_for_calls, every_call_is_answered_whatever_happens)

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "protocol_rig.h"
-#include "unit.h"
+#include "../unit/unit.h"
 
 #define CALL(op, ...) rig_call(FOP_##op, &(struct op##_args){ __VA_ARGS__ })
 
@@ -136,6 +136,23 @@ START_TEST(auth_by_port)
 	say_hello(1, 1, "brick", false);
 	ck_assert(!raw_says("error") && !raw.closed);
 	raw_close(&raw);
+	rig_fini();
+}
+END_TEST
+
+START_TEST(root_comes_from_a_reserved_port)
+{
+	if (geteuid() != 0)
+		return;
+	rig_init("tcp");
+	ck_assert_int_eq(rig_serve("option auth.ip.brick.allow 127.*\n"), 0);
+	for (int i = 1; i <= 520; i++) {	/* more than there are: they can be used again at once */
+		ck_assert_int_eq(rig_attach("brick", ""), 0);
+		ck_assert(rig_until(was_told, 5000));
+		ck_assert_msg(rig.ups == 1, "%d: %s", i, rig.reason);
+		rig.ups = 0;
+		rig_end(&rig.client);
+	}
 	rig_fini();
 }
 END_TEST
@@ -623,7 +640,7 @@ START_TEST(the_volume_file_is_given)
 END_TEST
 
 UNIT_MAIN("protocol-bad",
-	  auth_by_address, auth_by_login, auth_by_port, a_volume_that_is_not_there, the_server_itself_is_no_volume,
+	  auth_by_address, auth_by_login, auth_by_port, root_comes_from_a_reserved_port, a_volume_that_is_not_there, the_server_itself_is_no_volume,
 	  another_version, garbage_is_dropped, random_requests_harm_nobody, half_open_connections_push_each_other_out,
 	  a_server_that_never_greets, a_server_that_chose_another_version, a_silent_server_is_given_up,
 	  a_stuck_server_is_given_up, a_server_that_talks_nonsense, a_client_that_never_greets, a_lock_wait_may_last,
