@@ -324,7 +324,8 @@ static inline struct ts ld_ts(const uint8_t **p)
 	return t;
 }
 
-static void ld_attr_rest(const uint8_t *p, struct attr *a)
+/* False: a time that is none. */
+static bool ld_attr_rest(const uint8_t *p, struct attr *a)
 {
 	a->size = ld64(&p);
 	a->blocks = ld64(&p);
@@ -337,6 +338,8 @@ static void ld_attr_rest(const uint8_t *p, struct attr *a)
 	a->gid = ld32(&p);
 	a->nlink = ld32(&p);
 	a->blksize = ld32(&p);
+	return a->atime.nsec <= NSEC_MAX && a->mtime.nsec <= NSEC_MAX && a->ctime.nsec <= NSEC_MAX &&
+	       a->btime.nsec <= NSEC_MAX;
 }
 
 static void dec_attr(struct wire *w, struct context *c, struct attr *a)
@@ -355,10 +358,7 @@ static void dec_attr(struct wire *w, struct context *c, struct attr *a)
 	}
 	a->mode = ld32(&p);
 	memcpy(a->gfid.b, p, sizeof(a->gfid.b));
-	if (form == ATTR_FULL)
-		ld_attr_rest(p + sizeof(a->gfid.b), a);
-	if (a->atime.nsec > NSEC_MAX || a->mtime.nsec > NSEC_MAX || a->ctime.nsec > NSEC_MAX ||
-	    a->btime.nsec > NSEC_MAX) {
+	if (form == ATTR_FULL && !ld_attr_rest(p + sizeof(a->gfid.b), a)) {
 		memset(a, 0, sizeof(*a));
 		wire_fail(w, -EPROTO);
 	}
