@@ -462,7 +462,7 @@ static size_t raw_frame(uint8_t *out, const struct wire *w)
 }
 
 size_t raw_hello(uint8_t *out, size_t size, unsigned version_min, unsigned version_max, const char *volume,
-		 const char *username, const char *password, bool want_volfile)
+		 const char *username, const char *password)
 {
 	struct wire w = { .at = out + WIRE_PREFIX, .base = out + WIRE_PREFIX, .end = out + size };
 	_cleanup_dict_ struct dict *d = dict_new();
@@ -475,8 +475,6 @@ size_t raw_hello(uint8_t *out, size_t size, unsigned version_min, unsigned versi
 		dict_set_str(d, "username", username);
 	if (password)
 		dict_set_str(d, "password", password);
-	if (want_volfile)
-		dict_set_str(d, "want", "volfile");
 	wire_put_header(&w, &(struct wire_header){ .kind = WIRE_HELLO });
 	wire_put_dict(&w, d);
 	return raw_frame(out, &w);

@@ -97,6 +97,6 @@ void raw_read(struct raw *r);		/* what is there */
 void raw_close(struct raw *r);
 /* Encodes a HELLO into out; its length. */
 size_t raw_hello(uint8_t *out, size_t size, unsigned version_min, unsigned version_max, const char *volume,
-		 const char *username, const char *password, bool want_volfile);
+		 const char *username, const char *password);
 
 #endif

@@ -4,8 +4,10 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../xlators/protocol/fetch.h"
 #include "protocol_rig.h"
 #include "../unit/unit.h"
 
@@ -105,10 +107,10 @@ static bool raw_says(const char *text)
 	return memmem(raw.in, raw.nr_in, text, strlen(text)) != NULL;
 }
 
-static void say_hello(unsigned version_min, unsigned version_max, const char *volume, bool want_volfile)
+static void say_hello(unsigned version_min, unsigned version_max, const char *volume)
 {
 	uint8_t hello[1024];
-	size_t len = raw_hello(hello, sizeof hello, version_min, version_max, volume, NULL, NULL, want_volfile);
+	size_t len = raw_hello(hello, sizeof hello, version_min, version_max, volume, NULL, NULL);
 
 	raw_send(&raw, hello, len);
 	ck_assert(rig_until(raw_answered, 2000));
@@ -119,13 +121,13 @@ START_TEST(auth_by_port)
 	rig_init("tcp");
 	ck_assert_int_eq(rig_serve("option auth.ip.brick.allow 127.*\n"), 0);
 	raw_open(&raw, false);
-	say_hello(1, 1, "brick", false);
+	say_hello(1, 1, "brick");
 	ck_assert(raw_says("a port above 1023"));
 	ck_assert(rig_until(raw_gone, 2000));
 	raw_close(&raw);
 	if (geteuid() == 0) {
 		raw_open(&raw, true);
-		say_hello(1, 1, "brick", false);
+		say_hello(1, 1, "brick");
 		ck_assert(!raw_says("error") && !raw.closed);
 		raw_close(&raw);
 	}
@@ -133,7 +135,7 @@ START_TEST(auth_by_port)
 	rig_init("tcp");
 	ck_assert_int_eq(rig_serve("option auth.ip.brick.allow 127.*\noption auth.allow-insecure on\n"), 0);
 	raw_open(&raw, false);
-	say_hello(1, 1, "brick", false);
+	say_hello(1, 1, "brick");
 	ck_assert(!raw_says("error") && !raw.closed);
 	raw_close(&raw);
 	rig_fini();
@@ -188,12 +190,12 @@ START_TEST(another_version)
 {
 	rig_up("tcp", "", "");
 	raw_open(&raw, false);
-	say_hello(7, 9, "brick", false);
+	say_hello(7, 9, "brick");
 	ck_assert(raw_says("version mismatch: the client speaks protocol versions 7 to 9, the server 1 to 1"));
 	ck_assert(rig_until(raw_gone, 2000));
 	raw_close(&raw);
 	raw_open(&raw, false);
-	say_hello(1, 9, "brick", false);
+	say_hello(1, 9, "brick");
 	ck_assert(!raw_says("error") && !raw.closed);
 	raw_close(&raw);
 	rig_fini();
@@ -206,7 +208,7 @@ static void check_dropped(const void *bytes, size_t len, bool after_hello)
 {
 	raw_open(&raw, false);
 	if (after_hello)
-		say_hello(1, 1, "brick", false);
+		say_hello(1, 1, "brick");
 	raw_send(&raw, bytes, len);
 	ck_assert(rig_until(raw_gone, 2000));
 	raw_close(&raw);
@@ -240,7 +242,7 @@ START_TEST(garbage_is_dropped)
 	check_dropped(b, message(b, WIRE_REQUEST, FOP_stat, junk, 20), false);
 	check_dropped(b, message(b, WIRE_PING, 0, NULL, 0), false);
 	check_dropped(b, message(b, WIRE_HELLO, 0, junk, 100), false);
-	check_dropped(b, raw_hello(b, sizeof b, 1, 1, "brick", NULL, NULL, false), true);	/* twice */
+	check_dropped(b, raw_hello(b, sizeof b, 1, 1, "brick", NULL, NULL), true);	/* twice */
 	check_dropped(b, message(b, WIRE_REQUEST, FOP_stat, junk, 20), true);
 	check_dropped(b, message(b, WIRE_REQUEST, FOP_write, junk, 7), true);
 	check_dropped(b, message(b, WIRE_REPLY, FOP_stat, junk, 20), true);
@@ -264,7 +266,7 @@ START_TEST(random_requests_harm_nobody)
 		for (size_t k = 0; k < len; k++)
 			junk[k] = rand() % 4 ? rand() % 4 : rand();
 		raw_open(&raw, false);
-		say_hello(1, 1, "brick", false);
+		say_hello(1, 1, "brick");
 		raw_send(&raw, b, message(b, WIRE_REQUEST, i % FOP_COUNT, junk, len));
 		rig_run(1);
 		raw_close(&raw);
@@ -300,7 +302,7 @@ START_TEST(half_open_connections_push_each_other_out)
 	ck_assert(flood[0].closed);
 	ck_assert_int_eq(stat_nr(1), 0);
 	raw_open(&raw, false);
-	say_hello(1, 1, "brick", false);		/* one more gets in */
+	say_hello(1, 1, "brick");		/* one more gets in */
 	ck_assert(!raw_says("error") && !raw.closed);
 	raw_close(&raw);
 	for (int i = 0; i < FLOOD; i++)
@@ -564,7 +566,7 @@ START_TEST(too_many_clients)
 	ck_assert_int_eq(rig_attach("brick", ""), 0);
 	ck_assert(rig_until(was_told, 5000));
 	raw_open(&raw, false);
-	say_hello(1, 1, "brick", false);
+	say_hello(1, 1, "brick");
 	ck_assert(raw_says("max-connections"));
 	raw_close(&raw);
 	rig_fini();
@@ -606,6 +608,31 @@ START_TEST(options_that_are_wrong)
 }
 END_TEST
 
+/* The server has to run meanwhile, so the client is another process.  The first bytes of the text or error. */
+static int fetch(char out[512])
+{
+	int pipes[2], status;
+	char *text = NULL;
+	uint16_t port = rig.port;
+
+	ck_assert_int_eq(pipe(pipes), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		char error[512] = "";
+		int ret = protocol_fetch_volfile("tcp", "localhost", port, 5000, &text, error);
+
+		dprintf(pipes[1], "%s", ret < 0 ? error : text);
+		_exit(ret < 0 ? 1 : 0);
+	}
+	while (waitpid(pid, &status, WNOHANG) == 0)
+		rig_run(5);
+	ssize_t n = read(pipes[0], out, 511);
+	out[n > 0 ? n : 0] = '\0';
+	close(pipes[0]);
+	close(pipes[1]);
+	return WEXITSTATUS(status);
+}
+
 START_TEST(the_volume_file_is_given)
 {
 	char dir[] = "/tmp/test_protocol.XXXXXX", path[64], options[256];
@@ -617,24 +644,21 @@ START_TEST(the_volume_file_is_given)
 	fclose(f);
 	snprintf(options, sizeof options, "option client-volume-filename %s\n", path);
 	rig_up("tcp", options, "");
-	raw_open(&raw, false);
-	say_hello(1, 1, "", true);
-	ck_assert(raw_says("volume from-the-server"));
-	ck_assert(rig_until(raw_gone, 2000));
-	raw_close(&raw);
+	char text[512];
+	ck_assert_int_eq(fetch(text), 0);
+	ck_assert_str_eq(text, "volume from-the-server\n");
 	unlink(path);
-	raw_open(&raw, false);
-	say_hello(1, 1, "", true);
-	ck_assert(raw_says("No such file or directory"));
-	raw_close(&raw);
+	ck_assert_int_eq(fetch(text), 1);
+	ck_assert(strstr(text, "No such file or directory") != NULL);
 	rmdir(dir);
 	rig_again();
 	rig_init("tcp");
 	ck_assert_int_eq(rig_serve(""), 0);
-	raw_open(&raw, false);
-	say_hello(1, 1, "", true);
-	ck_assert(raw_says("may use no volume here"));
-	raw_close(&raw);
+	ck_assert_int_eq(fetch(text), 1);
+	ck_assert(strstr(text, "may use no volume here") != NULL);
+	rig_end(&rig.server);
+	ck_assert_int_eq(fetch(text), 1);
+	ck_assert(strstr(text, "Connection refused") != NULL);
 	rig_fini();
 }
 END_TEST

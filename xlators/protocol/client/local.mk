@@ -7,4 +7,4 @@ xlators_protocol_client_la_SOURCES = xlators/protocol/client/client.c xlators/pr
 xlators_protocol_client_la_LIBADD = libglusterfs.la
 xlators_protocol_client_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared
 dist_man_MANS += xlators/protocol/client/client.8
-EXTRA_DIST += xlators/protocol/client/README xlators/protocol/README
+EXTRA_DIST += xlators/protocol/client/README xlators/protocol/README xlators/protocol/fetch.c xlators/protocol/fetch.h
