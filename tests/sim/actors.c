@@ -22,6 +22,50 @@ const struct xlator_type sim_application = {
 	.min_children = 1, .max_children = 1,
 };
 
+/* ---- no times: bricks are real directories with real clocks, and nothing may depend on those ---- */
+
+static void forget_attr(struct attr *a)
+{
+	a->atime = a->mtime = a->ctime = a->btime = (struct ts){ 0, 0 };
+}
+#define forget_buf(x) ((void)(x))
+#define forget_dict forget_buf
+#define forget_dirents forget_buf
+#define forget_u32 forget_buf
+#define forget_u64 forget_buf
+#define forget_lock forget_buf
+#define forget_statfs forget_buf
+
+static void timeless_done(struct frame *f, int child, int ret, const void *reply)
+{
+	union fop_reply copy;
+
+	if (ret < 0)
+		return fail(f, ret);
+	memcpy(&copy, reply, fop_reply_size[f->op]);
+	switch ((enum fop_id)f->op) {
+#define FOP(n, k) case FOP_##n: { struct n##_reply *r = &copy.n; (void)r;
+#define ARG(t, field)
+#define RET(t, field) forget_##t(&r->field);
+#define END(n) break; }
+#include "fops.def"
+	case FOP_COUNT: break;
+	}
+	unwind_any(f, ret, &copy);
+}
+
+static void timeless_any(struct frame *f)
+{
+	wind_any(f, 0, timeless_done);
+}
+
+const struct xlator_type sim_timeless = {
+	.abi = XLATOR_ABI, .name = "sim/timeless", .help = "answers without times",
+	.min_children = 1, .max_children = 1, .fops = { .any = timeless_any },
+};
+
+/* ---- actors ---- */
+
 static uint64_t below(struct actor *a, uint64_t limit)
 {
 	return loop_random(a->cluster->loop) % limit;

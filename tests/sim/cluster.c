@@ -26,7 +26,7 @@ static const char *const path[] = {
 	BUILDDIR "/xlators/performance/io-threads/.libs", BUILDDIR "/xlators/protocol/.libs",
 	 BUILDDIR "/xlators/cluster/afr/.libs", NULL
 };
-static const struct xlator_type *const builtin[] = { &sim_application, NULL };
+static const struct xlator_type *const builtin[] = { &sim_application, &sim_timeless, NULL };
 
 static const char server_text[] =
 	"volume brick type storage/posix option directory %s/brick%d end-volume\n"
@@ -39,7 +39,9 @@ static const char client_text[] =
 	"option remote-subvolume iot end-volume\n"
 	"volume r1 type protocol/client option transport-type mem/client option remote-host brick1\n"
 	"option remote-subvolume iot end-volume\n"
-	"volume mirror type cluster/afr subvolumes r0 r1 end-volume\n";
+	"volume t0 type sim/timeless subvolumes r0 end-volume\n"
+	"volume t1 type sim/timeless subvolumes r1 end-volume\n"
+	"volume mirror type cluster/afr subvolumes t0 t1 end-volume\n";
 
 static uint64_t current_seed;
 

@@ -47,14 +47,14 @@ struct cluster {
 	uint64_t cut_at;		/* operations after which the connection to brick 1 is cut; 0: never */
 };
 
-extern const struct xlator_type sim_application;
+extern const struct xlator_type sim_application, sim_timeless;
 
 /* Starts all actors; cluster->all_done when each has done `operations`.  Exits the process on a wrong answer. */
 void actors_start(struct cluster *c, uint32_t operations);
 void actors_free(struct cluster *c);
 /* Is what was acknowledged on the brick in this directory?  Prints what is not; the number of differences. */
 int actors_verify(struct cluster *c, const char *brick);
-/* Are two bricks equal (names, types, modes, links, sizes, contents, mtimes to the second)?  The number of differences. */
+/* Are two bricks equal (names, types, modes, links, sizes, contents)?  The number of differences. */
 int bricks_compare(const char *a, const char *b);
 void die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
