@@ -116,14 +116,15 @@ static void client_closed(struct conn *conn, int err)
 	if (c->why[0]) {
 		snprintf(reason, sizeof reason, "%s", c->why);
 	} else {
-		const char *error = conn_error(conn);
+		const char *error = conn_error(conn), *me = server_name(c, name);
 
-		if (!error || !*error)
+		if (!*error)
 			error = err ? strerror(-err) : "the server closed the connection";
-		if (c->state == CLIENT_CONNECTING)	/* it says to whom, and which of its addresses */
+		/* The transport says to whom, and which of its addresses; as a rule not by the name that people know. */
+		if (c->state == CLIENT_CONNECTING || strstr(error, me))
 			snprintf(reason, sizeof reason, "%s", error);
 		else
-			snprintf(reason, sizeof reason, "%s: %s", server_name(c, name), error);
+			snprintf(reason, sizeof reason, "%s: %s", me, error);
 	}
 	c->why[0] = '\0';
 	connection_lost(c, reason);
