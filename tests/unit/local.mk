@@ -78,3 +78,11 @@ tests_unit_test_option_LDADD = libglusterfs.la $(CHECK_LIBS)
 tests_unit_test_wire_SOURCES = tests/unit/test_wire.c tests/unit/unit.h tests/unit/fop-samples.h
 tests_unit_test_wire_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_wire_LDADD = libglusterfs.la $(CHECK_LIBS)
+
+UNIT_TESTS += tests/unit/test_memory
+tests_unit_test_memory_SOURCES = tests/unit/test_memory.c tests/unit/unit.h tests/unit/fop-samples.h \
+	core/buf.c core/dict.c core/dirents.c core/fop.c core/inode.c core/fd.c core/option.c core/wire.c core/wire-fop.c
+tests_unit_test_memory_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
+	-Wl,--wrap=reallocarray,--wrap=strdup,--wrap=posix_memalign
+tests_unit_test_memory_LDADD = $(CHECK_LIBS) $(XXHASH_LIBS)
