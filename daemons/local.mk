@@ -17,6 +17,12 @@ mount.glusterfs: $(srcdir)/daemons/mount.glusterfs.in Makefile
 bashcompletiondir = $(datadir)/bash-completion/completions
 glusterfssysconfdir = $(sysconfdir)/glusterfs
 dist_glusterfssysconf_DATA = examples/glusterfs-server.vol.sample examples/glusterfs-client.vol.sample
+exampledocdir = $(docdir)/examples
+dist_exampledoc_DATA = examples/README examples/afr-local.vol examples/afr.vol examples/io-threads.vol \
+	examples/lab-client.vol examples/lab-server-locks-threads.vol examples/lab-server.vol examples/local.vol \
+	examples/login-client.vol examples/login-server.vol examples/posix-locks.vol examples/protocol-client.vol \
+	examples/protocol-server.vol examples/rot-13.vol examples/trace.vol examples/unix-client.vol \
+	examples/unix-server.vol
 glusterfslogdir = $(localstatedir)/log/glusterfs
 glusterfsrundir = $(localstatedir)/run/glusterfs
 
@@ -32,11 +38,11 @@ daemons-install-data:
 	for name in glusterfs glusterfsd; do \
 		$(INSTALL_DATA) $(srcdir)/daemons/glusterfs.bash-completion $(DESTDIR)$(bashcompletiondir)/$$name || exit 1; \
 	done
-# logs stay: rmdir only takes empty directories
+# The directories that are only ours go, when nothing else is in them: logs stay.
 daemons-uninstall:
 	rm -f $(DESTDIR)$(sbindir)/glusterfsd
 	rm -f $(DESTDIR)$(bashcompletiondir)/glusterfs $(DESTDIR)$(bashcompletiondir)/glusterfsd
-	-for dir in $(DESTDIR)$(glusterfslogdir) $(DESTDIR)$(glusterfsrundir) $(DESTDIR)$(glusterfssysconfdir) \
-			$(DESTDIR)$(bashcompletiondir); do \
-		test ! -d $$dir || rmdir $$dir 2>/dev/null || :; \
+	-for dir in $(glusterfslogdir) $(glusterfsrundir) $(glusterfssysconfdir) $(bashcompletiondir) $(docdir) \
+			$(libdir)/glusterfs $(pkgincludedir); do \
+		test ! -d $(DESTDIR)$$dir || find $(DESTDIR)$$dir -depth -type d -exec rmdir {} + 2>/dev/null || :; \
 	done

@@ -278,6 +278,12 @@ mounts()
 		check not_mounted "$TMP/mnt"
 		check test ! -e client.pid
 	done
+	note "-n mounts another volume, --xlator-option changes one"
+	mkdir -p "$TMP/else" && touch "$TMP/else/here"
+	{ posix_volume below "$TMP/brick"; afr_volume mirror below; } | volfile two-tops
+	start_mount top two-tops.vol "$TMP/mnt" -n below --xlator-option="below.directory=$TMP/else" || die "no mount"
+	check test -e "$TMP/mnt/here"
+	stop_pid "$pid"
 	note "options of the command line"
 	start_mount client client.vol "$TMP/mnt" -o ro,noatime,nosuid --fs-name=here:static || die "no mount"
 	check grep -Eq "^here:static $TMP/mnt fuse.glusterfs ro,nosuid[a-z,]*noatime" /proc/self/mounts
@@ -338,7 +344,8 @@ half_a_mirror()
 mount_helper()
 {
 	note "mount.glusterfs"
-	sed "s|^glusterfs=.*|glusterfs=$SBIN/glusterfs|" "$GF_SRCDIR/daemons/mount.glusterfs.in" >helper
+	# mount(8) drops LD_LIBRARY_PATH
+	sed "s|^glusterfs=.*|export LD_LIBRARY_PATH=$LIB; glusterfs=$SBIN/glusterfs|" "$GF_SRCDIR/daemons/mount.glusterfs.in" >helper
 	chmod +x helper
 	start_server
 	client_volume remote "$server_port" brick | volfile client
@@ -362,6 +369,62 @@ mount_helper()
 	stop_pid "$server_pid"
 }
 
+# mount(8) and fstab(5) find the helper in /sbin; a mount namespace of our own puts it there.
+fstab()
+{
+	note "mount -t glusterfs, and a line in fstab"
+	if [ ! -e /sbin/mount.glusterfs ] || ! unshare -m true 2>/dev/null; then
+		echo "   (left out: there is no /sbin/mount.glusterfs to put ours over)"
+		return
+	fi
+	start_server
+	client_volume remote "$server_port" brick | volfile client
+	echo "$TMP/client.vol $TMP/mnt glusterfs noatime,_netdev,nofail,log-file=$TMP/fstab.log,pid-file=$TMP/fstab.pid,xlator-path=$XLATORS 0 0" >fstab
+	cat >in-namespace <<-END
+		set -e
+		mount --bind $TMP/helper /sbin/mount.glusterfs
+		mount -a -T $TMP/fstab
+		mount -a -T $TMP/fstab
+		test \$(grep -c ' $TMP/mnt fuse.glusterfs' /proc/self/mounts) -eq 1
+		touch $TMP/mnt/by-fstab
+		umount $TMP/mnt
+		mount -t glusterfs -r -o log-file=$TMP/fstab.log,xlator-path=$XLATORS client.vol $TMP/mnt
+		! touch $TMP/mnt/read-only
+		grep -q '^$TMP/client.vol $TMP/mnt fuse.glusterfs ro' /proc/self/mounts
+		umount $TMP/mnt
+	END
+	expect 0 '' unshare -m sh -x in-namespace
+	check test -e brick/by-fstab
+	check wait_for 10 test ! -e fstab.pid
+	stop_pid "$server_pid"
+}
+
+interrupted()
+{
+	local job
+
+	note "a start that is interrupted leaves nothing"
+	free_port
+	client_volume remote "$port" brick | volfile nobody
+	rm -f interrupted.pid
+	# the monitor mode gives the job signals of its own: in a plain background job INT is ignored
+	set -m
+	"$SBIN/glusterfs" --xlator-path="$XLATORS" -l interrupted.log -p interrupted.pid --mount-timeout=600 \
+		-f nobody.vol "$TMP/mnt" 2>/dev/null &
+	job=$!
+	set +m
+	check wait_for 10 is_mounted "$TMP/mnt"
+	pid=$(cat interrupted.pid)
+	at_exit "stop_pid $pid"
+	check test "$pid" != "$job"
+	kill -INT "$job"
+	wait "$job"
+	check test $? -eq 130
+	check not_mounted "$TMP/mnt"
+	check dead "$pid"
+	check test ! -e interrupted.pid
+}
+
 bad_volume_files
 bad_files
 bad_command_lines
@@ -375,6 +438,8 @@ if [ "$(id -u)" -eq 0 ] && [ -c /dev/fuse ] && [ -e "$XLATORS/mount/fuse.so" ]; 
 	failing_mounts
 	half_a_mirror
 	mount_helper
+	fstab
+	interrupted
 else
 	note "no mounts here: their part is left out"
 fi

@@ -4,7 +4,7 @@
 # name that directory (functions.sh). One at a time: make check TESTS=tests/system/daemon.sh
 system_tests = tests/system/examples.sh tests/system/daemon.sh
 TESTS += $(system_tests)
-EXTRA_DIST += $(system_tests) tests/functions.sh $(wildcard $(srcdir)/examples/*.vol) examples/README
+EXTRA_DIST += $(system_tests) tests/functions.sh tests/system/README
 check_DATA += inst/stamp
 AM_TESTS_ENVIRONMENT += GF_SRCDIR='$(abs_srcdir)' GF_DESTDIR='$(abs_builddir)/inst' GF_SBINDIR='$(sbindir)' \
 	GF_LIBDIR='$(libdir)' GF_SYSCONFDIR='$(sysconfdir)' GF_XLATORDIR='$(xlatordir)'; \
