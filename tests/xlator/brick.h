@@ -16,11 +16,14 @@
 
 #include <fcntl.h>
 #include <ftw.h>
+#include <sched.h>
 #include <stdio.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#define UNIT_TIMEOUT_S 300
 #include "call.h"
 #include "graph.h"
 #include "../unit/unit.h"
@@ -170,13 +173,33 @@ static inline void brick_start(const char *more)
 	ck_assert_int_eq(ret, 0);
 }
 
-static inline void brick_up(const char *more)
+static inline void brick_dir(void)
 {
 	umask(0);
 	snprintf(dir, sizeof dir, "%s/brick.XXXXXX", base);
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	ck_assert_int_eq(chmod(dir, 0755), 0);
+}
+
+static inline void brick_up(const char *more)
+{
+	brick_dir();
 	brick_start(more);
+}
+
+/* A file system of our own on dir, which is gone with this process.  False: not possible here. */
+static inline bool mount_tmpfs(const char *options, unsigned long flags)
+{
+	return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	       mount("none", dir, "tmpfs", flags, options) == 0;
+}
+
+/* For tests that make very many files: in memory when that is possible. */
+static inline void brick_up_large(void)
+{
+	brick_dir();
+	mount_tmpfs("mode=755", 0);
+	brick_start("");
 }
 
 /* The same directory with a new graph: nothing is cached. */
@@ -200,6 +223,8 @@ static inline void brick_down(void)
 {
 	brick_stop();
 	remove_tree(dir);
+	umount2(dir, MNT_DETACH);
+	rmdir(dir);
 }
 
 /* Does this machine have what a brick needs?  Else the reason. */

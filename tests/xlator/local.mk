@@ -1,6 +1,7 @@
 # tests/xlator/ - translators driven directly: a script above, the real thing or a sink below.
 # tests/xlator/brick.h drives storage/posix, protocol_rig.h a client and a server.
-XLATOR_TESTS = tests/xlator/test_posix tests/xlator/test_protocol tests/xlator/test_protocol_bad
+XLATOR_TESTS = tests/xlator/test_posix tests/xlator/test_posix_dir tests/xlator/test_posix_brick \
+	tests/xlator/test_protocol tests/xlator/test_protocol_bad
 check_PROGRAMS += $(XLATOR_TESTS)
 TESTS += $(XLATOR_TESTS)
 XLATOR_TEST_CFLAGS = $(UNIT_CFLAGS) -Wno-unused-function -Wno-unused-variable -D_GNU_SOURCE \
@@ -21,3 +22,11 @@ tests_xlator_test_protocol_bad_SOURCES = tests/xlator/test_protocol_bad.c \
 	tests/xlator/protocol_rig.c tests/xlator/protocol_rig.h
 tests_xlator_test_protocol_bad_CFLAGS = $(XLATOR_TEST_CFLAGS)
 tests_xlator_test_protocol_bad_LDADD = libglusterfs.la $(CHECK_LIBS)
+
+tests_xlator_test_posix_dir_SOURCES = tests/xlator/test_posix_dir.c tests/xlator/brick.h
+tests_xlator_test_posix_dir_CFLAGS = $(XLATOR_TEST_CFLAGS)
+tests_xlator_test_posix_dir_LDADD = libglusterfs.la $(CHECK_LIBS)
+
+tests_xlator_test_posix_brick_SOURCES = tests/xlator/test_posix_brick.c tests/xlator/brick.h
+tests_xlator_test_posix_brick_CFLAGS = $(XLATOR_TEST_CFLAGS)
+tests_xlator_test_posix_brick_LDADD = libglusterfs.la $(CHECK_LIBS)

@@ -38,6 +38,7 @@ struct entry {
 struct posix_window {			/* all entries with from < cookie <= the last one's */
 	uint64_t from;
 	bool complete;			/* there are none after the last */
+	bool gone;			/* the directory was removed: not even "." is there */
 	size_t nr, room;
 	struct entry *entries;
 	char *names;
@@ -182,12 +183,14 @@ static int window_scan(struct posix_fd *pfd, uint64_t from, bool root)
 	w->nr = w->names_used = 0;
 	w->from = from;
 	w->complete = true;
+	w->gone = false;
 	if (ret == 0 && lseek(pfd->fd, 0, SEEK_SET) < 0)
 		ret = -errno;
 	while (ret == 0) {
 		long n = syscall(SYS_getdents64, pfd->fd, bytes, (size_t)SCAN_BYTES);
 
-		if (n == 0 || (n < 0 && errno == ENOENT))	/* the directory was removed: it is empty */
+		w->gone = n < 0 && errno == ENOENT;
+		if (n == 0 || w->gone)
 			break;
 		ret = n < 0 ? -errno : window_take(w, bytes, (size_t)n, root, &cutoff);
 	}
@@ -327,7 +330,7 @@ static int page_run(struct page *pg)
 		return -ENOMEM;
 	if (!window_serves(pfd->window, pg->at))
 		ret = window_scan(pfd, pg->at < COOKIE_DOTDOT ? COOKIE_DOTDOT : pg->at, root);
-	if (ret == 0)
+	if (ret == 0 && !pfd->window->gone)
 		ret = page_dots(pg);
 	while (ret == 0) {
 		ret = page_fill(pg);
