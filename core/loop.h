@@ -48,7 +48,7 @@ void loop_free(struct loop *l);			/* runs what is still posted; nothing else may
 bool loop_is_sim(const struct loop *l);
 
 /*
- * Simulation: a hash over everything that was picked until now (what, when, which bytes were delivered).
+ * Simulation: a hash over everything that was picked until now (what, when, how many bytes).
  * Two runs from the same seed that did the same have the same trace.
  */
 uint64_t loop_sim_trace(const struct loop *l);
