@@ -31,7 +31,7 @@ tests_unit_test_volfile_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=
 tests_unit_test_volfile_memory_LDADD = libparser.la $(CHECK_LIBS)
 
 # the loop, workers, connections
-UNIT_TESTS += tests/unit/test_loop tests/unit/test_work tests/unit/test_transport
+UNIT_TESTS += tests/unit/test_loop tests/unit/test_work tests/unit/test_transport tests/unit/test_transport_life
 
 tests_unit_test_loop_SOURCES = tests/unit/test_loop.c tests/unit/unit.h
 tests_unit_test_loop_CFLAGS = $(UNIT_CFLAGS)
@@ -41,9 +41,15 @@ tests_unit_test_work_SOURCES = tests/unit/test_work.c tests/unit/unit.h
 tests_unit_test_work_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_work_LDADD = libglusterfs.la $(CHECK_LIBS)
 
-tests_unit_test_transport_SOURCES = tests/unit/test_transport.c tests/unit/unit.h
+tests_unit_test_transport_SOURCES = tests/unit/test_transport.c \
+	tests/unit/transport_lab.c tests/unit/transport_lab.h tests/unit/unit.h
 tests_unit_test_transport_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_transport_LDADD = libglusterfs.la $(CHECK_LIBS)
+
+tests_unit_test_transport_life_SOURCES = tests/unit/test_transport_life.c \
+	tests/unit/transport_lab.c tests/unit/transport_lab.h tests/unit/unit.h
+tests_unit_test_transport_life_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_transport_life_LDADD = libglusterfs.la $(CHECK_LIBS)
 
 THREADED_TESTS += tests/unit/test_loop tests/unit/test_work tests/unit/test_transport
 
