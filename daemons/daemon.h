@@ -33,7 +33,9 @@ enum mode { MODE_RUN, MODE_CHECK, MODE_EXPLAIN, MODE_HELP_XLATOR };
 struct settings {
 	enum mode mode;
 	const char *volfile;		/* absolute, or /dev/... */
-	const char *server;		/* -s */
+	const char *server;		/* -s: the host, or the socket; then volfile says the same, for people */
+	const char *server_transport;	/* "tcp", "unix"; NULL: tcp */
+	uint16_t server_port;		/* 0: the default */
 	const char *mount_point;	/* absolute; NULL: no mount */
 	const char *volume_name;	/* NULL: the last one */
 	const char *log_file;		/* "-": standard error */

@@ -2,7 +2,7 @@
 sbin_PROGRAMS += glusterfs
 glusterfs_SOURCES = daemons/main.c daemons/daemon.c daemons/daemon.h daemons/load.c daemons/run.c daemons/report.c \
 	daemons/explain.c daemons/help.c
-glusterfs_LDADD = libglusterfs.la
+glusterfs_LDADD = libfetch.la libglusterfs.la
 # backtraces of a crash name functions
 glusterfs_LDFLAGS = $(AM_LDFLAGS) -rdynamic
 EXTRA_DIST += daemons/README daemons/mount.glusterfs.in daemons/glusterfs.bash-completion

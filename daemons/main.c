@@ -33,7 +33,7 @@ static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "Basic options:", 1 },
 	{ "spec-file", 'f', "FILE", 0, "The volume file", 1 },
 	{ "volfile", 0, NULL, OPTION_ALIAS, NULL, 1 },
-	{ "server", 's', "HOST", 0, "Fetch the volume file from this server (not available yet)", 1 },
+	{ "server", 's', "HOST", 0, "Fetch the volume file from this server", 1 },
 	{ "volfile-server", 0, NULL, OPTION_ALIAS, NULL, 1 },
 	{ "log-file", 'l', "FILE", 0, "Where to log; - is standard error "
 	  "[default: " LOG_DIR "/NAME.log, where NAME is what this program was called by]", 1 },
@@ -151,12 +151,13 @@ static void set_lru_limit(struct argp_state *state, struct settings *s, const ch
 		s->lru_limit = (uint32_t)n;
 }
 
-static void check_port(struct argp_state *state, const char *arg)
+static void set_port(struct argp_state *state, struct settings *s, const char *arg)
 {
 	uint64_t n;
 
 	if (parse_u64(arg, &n) || n == 0 || n > 65535)
 		argp_error(state, "--port: \"%s\" is not a port: 1 to 65535", arg);
+	s->server_port = n;
 }
 
 static void add_mount_options(struct argp_state *state, struct settings *s, const char *arg)
@@ -252,11 +253,13 @@ static error_t parse_mount_option(int key, char *arg, struct argp_state *state)
 		set_lru_limit(state, s, arg);
 		break;
 	case 'P':
-		check_port(state, arg);
+		set_port(state, s, arg);
 		break;
 	case 't':
+		s->server_transport = arg;
+		break;
 	case KEY_VOLFILE_ID:
-		break;		/* only means something with --server */
+		break;		/* a server has one for all, or one for each address */
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -352,13 +355,8 @@ static int check_settings(const struct settings *s)
 		fprintf(stderr, "%s: --server and --spec-file cannot be used together\n", me);
 		return EXIT_USAGE;
 	}
-	if (s->server) {
-		fprintf(stderr, "%s: fetching the volume file from a server (--server %s) is not available yet: copy the "
-			"client volume file from %s and use --spec-file=FILE\n", me, s->server, s->server);
-		return EXIT_VOLFILE;
-	}
-	if (!s->volfile && s->mode != MODE_HELP_XLATOR) {
-		fprintf(stderr, "%s: missing option --spec-file=FILE (the volume file); --help says more\n", me);
+	if (!s->volfile && !s->server && s->mode != MODE_HELP_XLATOR) {
+		fprintf(stderr, "%s: missing option --spec-file=FILE (the volume file) or --server=SERVER; --help says more\n", me);
 		return EXIT_VOLFILE;
 	}
 	return 0;
@@ -411,6 +409,8 @@ int main(int argc, char **argv)
 	status = check_settings(&s);
 	if (status)
 		return status;
+	if (s.server)
+		s.volfile = s.server;
 	if (s.mode == MODE_CHECK)
 		return check(&s);
 	if (s.mode == MODE_EXPLAIN)

@@ -88,7 +88,7 @@ bad_command_lines()
 	expect 255 'missing option --spec-file' glusterfs
 	expect 255 'missing option --spec-file' glusterfs "$TMP/mnt"
 	expect 1 'cannot be used together' glusterfs -f posix.vol -s localhost
-	expect 255 'not available yet' glusterfs -s localhost "$TMP/mnt"
+	expect 255 'Connection refused' glusterfs -s 127.0.0.1 -P 1 "$TMP/mnt"
 	expect 1 'more than one volume file' glusterfs -f posix.vol --volfile posix.vol
 	expect 1 'more than one MOUNT-POINT' glusterfs -f posix.vol "$TMP/mnt" "$TMP/other"
 	expect 1 'unrecognized option' glusterfs --no-such-option
@@ -354,7 +354,7 @@ mount_helper()
 	expect 1 'needs a value' ./helper client.vol mnt -o log-level
 	expect 32 'no volume file' ./helper ./nothing.vol mnt
 	expect 32 'not a directory' ./helper client.vol nowhere
-	expect 32 'not available yet' ./helper host:6996 mnt
+	expect 32 'Connection refused' ./helper 127.0.0.1:1 mnt
 	expect 32 'unknown log level' ./helper client.vol mnt -o log-level=LOUD
 	expect 0 '--mount-options=ro,noatime .*/mnt$' ./helper client.vol mnt -f -v -o rw,_netdev,nofail,x-systemd.automount,ro,noatime
 	at_exit "! is_mounted '$TMP/mnt' || umount -l '$TMP/mnt'"

@@ -18,7 +18,6 @@ tests_xlator_test_protocol_CFLAGS = $(XLATOR_TEST_CFLAGS)
 tests_xlator_test_protocol_LDADD = libglusterfs.la $(CHECK_LIBS)
 
 tests_xlator_test_protocol_bad_SOURCES = tests/xlator/test_protocol_bad.c \
-	xlators/protocol/fetch.c xlators/protocol/fetch.h xlators/protocol/protocol.c \
 	tests/xlator/protocol_rig.c tests/xlator/protocol_rig.h
 tests_xlator_test_protocol_bad_CFLAGS = $(XLATOR_TEST_CFLAGS)
 tests_xlator_test_protocol_bad_LDADD = libglusterfs.la $(CHECK_LIBS)
@@ -30,3 +29,4 @@ tests_xlator_test_posix_dir_LDADD = libglusterfs.la $(CHECK_LIBS)
 tests_xlator_test_posix_brick_SOURCES = tests/xlator/test_posix_brick.c tests/xlator/brick.h
 tests_xlator_test_posix_brick_CFLAGS = $(XLATOR_TEST_CFLAGS)
 tests_xlator_test_posix_brick_LDADD = libglusterfs.la $(CHECK_LIBS)
+tests_xlator_test_protocol_bad_LDADD = libfetch.la libglusterfs.la $(CHECK_LIBS)

@@ -7,4 +7,10 @@ xlators_protocol_client_la_SOURCES = xlators/protocol/client/client.c xlators/pr
 xlators_protocol_client_la_LIBADD = libglusterfs.la
 xlators_protocol_client_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared
 dist_man_MANS += xlators/protocol/client/client.8
-EXTRA_DIST += xlators/protocol/client/README xlators/protocol/README xlators/protocol/fetch.c xlators/protocol/fetch.h
+
+# asking a server for its client volume file, for daemons/
+noinst_LTLIBRARIES += libfetch.la
+libfetch_la_SOURCES = xlators/protocol/fetch.c xlators/protocol/fetch.h \
+	xlators/protocol/protocol.c xlators/protocol/protocol.h
+
+EXTRA_DIST += xlators/protocol/client/README xlators/protocol/README
