@@ -16,7 +16,7 @@
 #include "call.h"
 #include "graph.h"
 
-enum { CALL_FREE_MAX = 64, CHUNK_MIN = 8192, CANCEL_MAX = 64 };
+enum { CALL_FREE_MAX = 64, CHUNK_MIN = 8192 };
 
 static _Thread_local struct call *free_calls;
 static _Thread_local int nr_free_calls;
@@ -70,6 +70,8 @@ static void run_done(struct frame *p, union fop_done done, bool any, enum fop_id
 
 static void *arena_alloc(struct call *c, size_t size)
 {
+	if (size > UINT32_MAX / 4 || c->used > UINT32_MAX / 4)
+		return NULL;
 	size = (size + 15) & ~(size_t)15;
 	if (!c->chunk) {
 		if (c->used + size <= sizeof c->arena) {
@@ -82,8 +84,6 @@ static void *arena_alloc(struct call *c, size_t size)
 		c->used += size;
 		return p;
 	}
-	if (size > UINT32_MAX / 2 - c->used)
-		return NULL;
 	size_t room = size > CHUNK_MIN ? size : CHUNK_MIN;
 	struct call_chunk *k = malloc(sizeof *k + room);
 	if (!k)
@@ -138,6 +138,7 @@ static struct call *call_get(void)
 	c->chunk = NULL;
 	c->used = 0;
 	c->cancelled = false;
+	c->ended = NULL;
 	return c;
 }
 
@@ -355,30 +356,46 @@ void frame_on_cancel(struct frame *f, void (*cancel)(struct frame *f))
 	f->cancel = cancel;
 }
 
-static int cancel_collect(struct call *c, struct frame **waiting, int nr)
+static void mark_cancelled(struct call *c)
 {
 	c->cancelled = true;
-	if (c->top && c->top->cancel && nr < CANCEL_MAX) {
-		waiting[nr++] = c->top;
-	}
 	for (struct call *leg = c->legs; leg; leg = leg->leg_next)
-		nr = cancel_collect(leg, waiting, nr);
-	return nr;
+		mark_cancelled(leg);
 }
 
+/* Who waits somewhere in c or its legs, or NULL. */
+static struct frame *find_waiting(struct call *c)
+{
+	struct frame *f = c->top && c->top->cancel ? c->top : NULL;
+
+	for (struct call *leg = c->legs; leg && !f; leg = leg->leg_next)
+		f = find_waiting(leg);
+	return f;
+}
+
+/*
+ * Looked for again each time: who gives up may let another of the same call go (a lock is granted to the next in
+ * turn), and with the last answer the call itself is gone.  It ends, since nobody can begin to wait in a
+ * cancelled call.
+ */
 void call_cancel(struct frame *root)
 {
-	struct frame *waiting[CANCEL_MAX];
-	int nr = cancel_collect(root->call, waiting, 0);
+	struct call *c = root->call;
+	bool ended = false, *outer = c->ended;
+	struct frame *f;
 
-	/* Collected first: each belongs to another leg, which lives until its own waiter has answered;
-	 * the whole call may be gone after the last one. */
-	for (int i = 0; i < nr; i++) {
-		void (*cancel)(struct frame *) = waiting[i]->cancel;
+	c->ended = &ended;
+	mark_cancelled(c);
+	while (!ended && (f = find_waiting(c))) {
+		void (*cancel)(struct frame *) = f->cancel;
 
-		waiting[i]->cancel = NULL;
-		cancel(waiting[i]);
+		f->cancel = NULL;
+		cancel(f);
 	}
+	if (!ended)
+		c->ended = outer;
+	else if (outer)
+		*outer = true;
 }
 
 /* ---- calls of our own ---- */
@@ -411,6 +428,8 @@ void call_end(struct frame *root)
 
 	assert(!root->parent && root->pending == 0);
 	frame_pop(root);
+	if (c->ended)
+		*c->ended = true;
 	call_put(c);
 	nr_calls--;
 }

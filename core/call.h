@@ -28,6 +28,7 @@ struct call {
 	struct call_chunk *chunk;	/* NULL: still in arena */
 	uint32_t used;
 	bool cancelled;
+	bool *ended;			/* set by call_end(), for a call_cancel() on the stack; NULL: none */
 	_Alignas(16) uint8_t arena[CALL_ARENA];
 };
 

@@ -19,6 +19,11 @@ static size_t word_width(const struct vf_word *w)
 	return w->text ? strlen(w->text) : 0;
 }
 
+static void no_memory(struct graph *g)
+{
+	diag_add(g->diag, DIAG_ERROR, NULL, (struct vf_pos){ 0, 0 }, 0, "out of memory");
+}
+
 static struct xlator *xlator_new(struct graph *g, const struct vf_volume *v, const struct graph_options *o)
 {
 	char error[512];
@@ -26,13 +31,15 @@ static struct xlator *xlator_new(struct graph *g, const struct vf_volume *v, con
 	const struct xlator_type *type = xlator_load(v->type.text, o->xlator_path, &handle, error);
 
 	if (!type) {
-		diag_add(g->diag, DIAG_ERROR, &g->file->source, v->type.pos, word_width(&v->type),
+		diag_add(g->diag, DIAG_ERROR, v->type.pos.line ? &g->file->source : NULL, v->type.pos, word_width(&v->type),
 			 "volume \"%s\": type \"%s\": %s", v->name.text, v->type.text, error);
 		return NULL;
 	}
 	struct xlator *xl = calloc(1, sizeof *xl);
-	if (!xl)
+	if (!xl) {
+		no_memory(g);
 		return NULL;
+	}
 	xl->type = type;
 	xl->handle = handle;
 	xl->name = v->name.text;
@@ -42,6 +49,7 @@ static struct xlator *xlator_new(struct graph *g, const struct vf_volume *v, con
 	xl->priv = calloc(1, type->priv_size ? type->priv_size : 1);
 	if (!xl->priv) {
 		free(xl);
+		no_memory(g);
 		return NULL;
 	}
 	return xl;
@@ -157,7 +165,8 @@ static bool option_given(const struct xlator *xl, const struct option *row)
 	return false;
 }
 
-static void set_option(struct graph *g, struct xlator *xl, const struct vf_option *o, const char *const *kids)
+static void set_option(struct graph *g, struct xlator *xl, const struct vf_option *o, const char *const *kids,
+		       size_t nr_kids)
 {
 	const struct diag_source *src = o->key.pos.line ? &g->file->source : NULL;
 	const struct option *row = xl->type->options ? option_find(xl->type->options, o->key.text) : NULL;
@@ -179,7 +188,7 @@ static void set_option(struct graph *g, struct xlator *xl, const struct vf_optio
 			 "volume \"%s\": option \"%s\" has no effect: %s", xl->name, o->key.text, row->help);
 		return;
 	}
-	int err = option_set(row, xl->priv, o->value.text, kids, xl->nr_children, error);
+	int err = option_set(row, xl->priv, o->value.text, kids, nr_kids, error);
 	if (err)
 		diag_add(g->diag, DIAG_ERROR, src, o->value.pos, word_width(&o->value),
 			 "volume \"%s\": option \"%s\": %s", xl->name, o->key.text, error);
@@ -188,17 +197,19 @@ static void set_option(struct graph *g, struct xlator *xl, const struct vf_optio
 static int set_options(struct graph *g, struct xlator *xl)
 {
 	const struct vf_volume *v = xl->volume;
-	const char **kids = calloc(xl->nr_children + 1, sizeof *kids);
+	/* As written: a subvolume that could not be loaded is known by name too.  An implicit volume has none written. */
+	size_t nr_kids = v->nr_subvolumes ? v->nr_subvolumes : (size_t)xl->nr_children;
+	const char **kids = calloc(nr_kids + 1, sizeof *kids);
 	char error[256];
 
 	if (!kids)
 		return -ENOMEM;
-	for (int i = 0; i < xl->nr_children; i++)
-		kids[i] = xl->children[i]->name;
-	if (xl->type->options && option_defaults(xl->type->options, xl->priv, kids, xl->nr_children, error) != 0)
+	for (size_t i = 0; i < nr_kids; i++)
+		kids[i] = v->nr_subvolumes ? v->subvolumes[i].text : xl->children[i]->name;
+	if (xl->type->options && option_defaults(xl->type->options, xl->priv, kids, nr_kids, error) != 0)
 		diag_add(g->diag, DIAG_ERROR, NULL, v->name.pos, 0, "%s: a default is wrong: %s", xl->type_name, error);
 	for (size_t i = 0; i < v->nr_options; i++)
-		set_option(g, xl, &v->options[i], kids);
+		set_option(g, xl, &v->options[i], kids, nr_kids);
 	free(kids);
 	for (const struct option *o = xl->type->options; o && o->key; o++)
 		if ((o->flags & OPT_REQUIRED_FLAG) && !option_given(xl, o))
@@ -220,7 +231,7 @@ static void add_volume(struct graph *g, const struct graph_options *o, size_t i,
 	seen[i] = true;
 	struct xlator **kids = calloc(v->nr_subvolumes + 1, sizeof *kids);
 	if (!kids)
-		return;
+		return no_memory(g);
 	for (size_t k = 0; k < v->nr_subvolumes; k++) {
 		size_t n = volfile_find(g->file, v->subvolumes[k].text) - g->file->volumes;
 
@@ -229,15 +240,20 @@ static void add_volume(struct graph *g, const struct graph_options *o, size_t i,
 		complete &= of[n] != NULL;
 	}
 	struct xlator *xl = xlator_new(g, v, o);
-	if (xl && complete && set_children(xl, kids, v->nr_subvolumes) == 0)
-		check_child_count(g, xl);
+	if (xl && complete) {
+		if (set_children(xl, kids, v->nr_subvolumes) == 0)
+			check_child_count(g, xl);
+		else
+			no_memory(g);
+	}
 	free(kids);
 	if (!xl)
 		return;
 	xl->index = g->nr_xlators;
 	g->xlators[g->nr_xlators++] = xl;
 	of[i] = xl;
-	set_options(g, xl);
+	if (set_options(g, xl) != 0)
+		no_memory(g);
 }
 
 static int add_volumes(struct graph *g, const struct graph_options *o)
@@ -250,6 +266,8 @@ static int add_volumes(struct graph *g, const struct graph_options *o)
 	if (of && seen && g->xlators)
 		for (size_t i = 0; i < nr; i++)
 			add_volume(g, o, i, of, seen);
+	else
+		no_memory(g);
 	free(of);
 	free(seen);
 	return g->xlators && g->nr_xlators == nr ? 0 : -EINVAL;
@@ -271,6 +289,7 @@ struct graph *graph_new(struct volfile *file, const struct graph_options *o, str
 	struct graph *g = calloc(1, sizeof *g);
 
 	if (!g) {
+		diag_add(diag, DIAG_ERROR, NULL, (struct vf_pos){ 0, 0 }, 0, "out of memory");
 		volfile_free(file);
 		return NULL;
 	}
@@ -291,7 +310,7 @@ struct graph *graph_new(struct volfile *file, const struct graph_options *o, str
 	if (!err && g->top && g->loop) {
 		g->pool = pool_new(g->loop, "gf-work", o->workers ? o->workers : GRAPH_WORKERS_DEFAULT);
 		if (!g->pool)
-			diag_add(diag, DIAG_ERROR, NULL, (struct vf_pos){ 0, 0 }, 0, "out of memory");
+			no_memory(g);
 	}
 	if (err || !g->top || diag_errors(diag)) {
 		graph_free(g);

@@ -40,7 +40,7 @@ struct graph_options {
 	struct loop *loop;
 	const char *const *xlator_path;	/* more directories, NULL-terminated; may be NULL */
 	const char *top;		/* volume name; NULL: the last */
-	uint32_t inode_lru_limit;	/* 0: 65536 */
+	uint32_t inode_lru_limit;	/* 0: 16384 */
 	uint32_t workers;		/* default pool; 0: 4 */
 	bool strict;			/* unknown options are errors */
 };
