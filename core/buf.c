@@ -3,11 +3,11 @@
  * buf.c - reference-counted bytes.
  *
  * Small buffers are one malloc: header and bytes together.  Buffers of a page and more have their
- * bytes apart, on a page boundary, and are kept for reuse when they are freed: glibc would give each
- * 1 MiB buffer back to the kernel and fetch 256 zeroed pages again for the next one, which costs
- * more than the I/O in it.  What is kept is bounded per size class (KEEP_BYTES in all), is
- * taken last in first out so that it is warm in the cache, and begins empty: a process that has moved
- * no data holds nothing.
+ * bytes apart, on a page boundary, and are kept for reuse when they are freed: glibc would give
+ * each 1 MiB buffer back to the kernel and fetch 256 zeroed pages again for the next one, which
+ * costs more than the I/O in it.  What is kept is bounded per size class (16 MiB in all), is
+ * taken last in first out so that it is warm in the cache, and begins empty: a process that has
+ * moved no data holds nothing.
  *
  * Invariants: a buf's capacity is that of the class of b->size; a slice has base != NULL and no
  * bytes of its own, its base is never a slice.

@@ -3,8 +3,8 @@
  * dict.c - a small bag of named values.
  *
  * Pairs are kept sorted by key: lookups are binary searches, and a dict has one encoding, whatever
- * the order in which it was filled.  A pair is one allocation, the value first (so that it is aligned
- * for any type), its NUL, then the key.
+ * the order in which it was filled.  A pair is one allocation, the value first (so that it is
+ * aligned for any type), its NUL, then the key.
  */
 #include "dict.h"
 
@@ -74,7 +74,8 @@ static size_t pair_bytes(const struct dict_pair *p)
 	return strlen(p->key) + p->len + 2;
 }
 
-static int pair_make(struct dict_pair *p, const char *key, size_t key_len, const void *value, size_t len)
+static int pair_make(struct dict_pair *p, const char *key, size_t key_len, const void *value,
+		     size_t len)
 {
 	uint8_t *block = malloc(len + key_len + 2);
 

@@ -2,8 +2,8 @@
 /*
  * dirents.c - a piece of a directory listing, in one block of memory.
  *
- * An entry takes what its name needs, rounded up so that the next one is aligned; the rest of name[256]
- * is not there.  The first block is made with the first entry and doubles from there.
+ * An entry takes what its name needs, rounded up so that the next one is aligned; the rest of
+ * name[256] is not there.  The first block is made with the first entry and doubles from there.
  */
 #include "dirents.h"
 
@@ -65,13 +65,15 @@ static int dirents_grow(struct dirents *d, size_t more)
 	return 0;
 }
 
-int dirents_add(struct dirents *d, const char *name, size_t len, uint64_t cookie, const struct attr *attr)
+int dirents_add(struct dirents *d, const char *name, size_t len, uint64_t cookie,
+		const struct attr *attr)
 {
 	uint8_t *p;
 	uint16_t len16 = (uint16_t)len;
 
 	assert(d->refs == 1);		/* not shared yet */
-	if (len == 0 || len > 255 || memchr(name, '/', len) != NULL || memchr(name, '\0', len) != NULL)
+	if (len == 0 || len > 255 || memchr(name, '/', len) != NULL ||
+	    memchr(name, '\0', len) != NULL)
 		return -EINVAL;
 	if (dirents_grow(d, entry_size(len)) < 0)
 		return -ENOMEM;

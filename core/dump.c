@@ -2,8 +2,8 @@
 /*
  * dump.c - the text of a statedump.
  *
- * Control characters in sections, keys and values are written as \xHH, so that what a dump says about a
- * hostile name cannot look like another line of it.  Lines are cut at LINE_MAX_BYTES.
+ * Control characters in sections, keys and values are written as \xHH, so that what a dump says
+ * about a hostile name cannot look like another line of it.  Lines are cut at LINE_MAX_BYTES.
  */
 #include "dump.h"
 

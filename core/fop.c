@@ -2,8 +2,9 @@
 /*
  * fop.c - what is made from fops.def besides types: names, classes, references, texts for people.
  *
- * For each type of fops.def there are three small functions here (hold_x, drop_x, print_x); the operations
- * are switches over their fields.  A new type needs these three, and two in wire.c.
+ * For each type of fops.def there are three small functions here (hold_x, drop_x, print_x); the
+ * operations are switches over their fields.  A new type needs these, and three in
+ * wire-fop.c.
  */
 #include "fop.h"
 
@@ -147,7 +148,7 @@ void reply_drop(enum fop_id op, union fop_reply *r)
 	memset(r, 0, fop_reply_size[op]);
 }
 
-/* ---- texts ------------------------------------------------------------------------------------ */
+/* ---- texts ----------------------------------------------------------------------------------- */
 
 struct line {
 	char *at, *end;			/* end: where the NUL may be at the latest */
@@ -259,11 +260,15 @@ static void print_attr(struct line *l, const struct attr *a)
 	}
 	put(l, "{");
 	print_gfid(l, &a->gfid);
-	put(l, " mode=%06o nlink=%" PRIu32 " uid=%" PRIu32 " gid=%" PRIu32 " size=%" PRIu64 " blocks=%" PRIu64,
+	put(l,
+	    " mode=%06o nlink=%" PRIu32 " uid=%" PRIu32 " gid=%" PRIu32 " size=%" PRIu64
+	    " blocks=%" PRIu64,
 	    a->mode, a->nlink, a->uid, a->gid, a->size, a->blocks);
 	if (a->rdev != 0)
 		put(l, " rdev=0x%" PRIx64, a->rdev);
-	put(l, " atime=%" PRId64 ".%09" PRIu32 " mtime=%" PRId64 ".%09" PRIu32 " ctime=%" PRId64 ".%09" PRIu32 "}",
+	put(l,
+	    " atime=%" PRId64 ".%09" PRIu32 " mtime=%" PRId64 ".%09" PRIu32 " ctime=%" PRId64
+	    ".%09" PRIu32 "}",
 	    a->atime.sec, a->atime.nsec, a->mtime.sec, a->mtime.nsec, a->ctime.sec, a->ctime.nsec);
 }
 
@@ -281,8 +286,10 @@ static void print_lock(struct line *l, const struct lock *k)
 
 static void print_statfs(struct line *l, const struct statfs_reply_data *s)
 {
-	put(l, "{blocks=%" PRIu64 " free=%" PRIu64 " available=%" PRIu64 " of %" PRIu32 " bytes, files=%" PRIu64
-	    " free=%" PRIu64 "}", s->blocks, s->bfree, s->bavail, s->frsize, s->files, s->ffree);
+	put(l,
+	    "{blocks=%" PRIu64 " free=%" PRIu64 " available=%" PRIu64 " of %" PRIu32
+	    " bytes, files=%" PRIu64 " free=%" PRIu64 "}",
+	    s->blocks, s->bfree, s->bavail, s->frsize, s->files, s->ffree);
 }
 
 /* The name of a field, a blank before it unless it is the first of the line. */

@@ -2,10 +2,10 @@
 /*
  * log.c - the log of a process.
  *
- * A line is put together on the stack and leaves in one write(2) to a descriptor opened for appending,
- * so lines of threads and of processes do not mix.  Control characters (also the C1 set, which some
- * terminals obey) are written as \xHH: a file name cannot forge a line or drive a terminal.
- * Messages are cut at MESSAGE_MAX bytes.
+ * A line is put together on the stack and leaves in one write(2) to a descriptor opened for
+ * appending, so lines of threads and of processes do not mix.  Control characters (also the C1 set,
+ * which some terminals obey) are written as \xHH: a file name cannot forge a line or drive a
+ * terminal.  Messages are cut at MESSAGE_MAX bytes.
  *
  * One mutex guards the descriptor and the sites; log lines are rare.  This file reads the clock
  * itself, also under the simulated loop: nothing but the text of the log depends on it.
@@ -35,8 +35,9 @@ static bool copy_to_stderr;
 static atomic_bool reopen_wanted;
 
 static const char *const level_names[] = {
-	[LOG_NONE_] = "NONE", [LOG_CRITICAL_] = "CRITICAL", [LOG_ERROR_] = "ERROR", [LOG_WARNING_] = "WARNING",
-	[LOG_NOTICE_] = "NOTICE", [LOG_DEBUG_] = "DEBUG", [LOG_TRACE_] = "TRACE",
+	[LOG_NONE_] = "NONE", [LOG_CRITICAL_] = "CRITICAL", [LOG_ERROR_] = "ERROR",
+	[LOG_WARNING_] = "WARNING", [LOG_NOTICE_] = "NOTICE", [LOG_DEBUG_] = "DEBUG",
+	[LOG_TRACE_] = "TRACE",
 };
 
 /* What people may write; of several that match a prefix the first is meant, as in 1.3. */
@@ -78,7 +79,7 @@ static int open_file(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-/* A new string: the path from the root, so that it still means the same after chdir("/").  NULL: errno. */
+/* A new string: the path from the root, which stays right after chdir("/").  NULL: errno. */
 static char *absolute(const char *path)
 {
 	char cwd[PATH_MAX], *out;
@@ -203,17 +204,17 @@ static const char *base_name(const char *path)
 	return slash != NULL ? slash + 1 : path;
 }
 
-static void line_begin(struct line *l, enum log_level level, const char *file, int number, const char *function,
-		       const char *domain)
+static void line_begin(struct line *l, enum log_level level, const char *file, int number,
+		       const char *function, const char *domain)
 {
 	time_t now = time(NULL);
 	struct tm tm;
 
 	l->len = 0;
 	localtime_r(&now, &tm);
-	line_add(l, "%04d-%02d-%02d %02d:%02d:%02d %c [%.100s:%d:%.100s] ", tm.tm_year + 1900, tm.tm_mon + 1,
-		 tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, log_level_name(level)[0], base_name(file), number,
-		 function);
+	line_add(l, "%04d-%02d-%02d %02d:%02d:%02d %c [%.100s:%d:%.100s] ", tm.tm_year + 1900,
+		 tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+		 log_level_name(level)[0], base_name(file), number, function);
 	line_add_text(l, domain, LINE_SIZE - l->len - 256);
 	line_add(l, ": ");
 }
@@ -271,7 +272,8 @@ static bool site_admits(struct log_site *site, uint32_t *ret_left_out)
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	now = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 	*ret_left_out = 0;
-	if (site->window_ns == 0 || now - site->window_ns >= LOG_INTERVAL_S * UINT64_C(1000000000)) {
+	if (site->window_ns == 0 ||
+	    now - site->window_ns >= LOG_INTERVAL_S * UINT64_C(1000000000)) {
 		/* a site that was noisy stays at one line an interval until it was quiet for one */
 		*ret_left_out = site->left_out;
 		site->in_window = site->left_out > 0 ? LOG_BURST : 1;
@@ -296,7 +298,8 @@ static void line_message(struct line *l, const char *fmt, va_list ap)
 	line_add_text(l, message, 64);
 }
 
-void log_write(struct log_site *site, enum log_level level, const char *domain, const char *fmt, ...)
+void log_write(struct log_site *site, enum log_level level, const char *domain, const char *fmt,
+	       ...)
 {
 	int saved_errno = errno;
 	uint32_t left_out;
@@ -319,8 +322,8 @@ void log_write(struct log_site *site, enum log_level level, const char *domain, 
 	errno = saved_errno;
 }
 
-void log_write_plain(const char *file, int number, const char *function, enum log_level level, const char *domain,
-		     const char *fmt, ...)
+void log_write_plain(const char *file, int number, const char *function, enum log_level level,
+		     const char *domain, const char *fmt, ...)
 {
 	int saved_errno = errno;
 	struct line l;

@@ -2,9 +2,9 @@
 /*
  * option.c - option rows at work: texts to values, ranges, defaults, help.
  *
- * Every kind of number has one parser, used for the values of volume files, for the defaults and for the
- * bounds of the rows, so these are all written in one language.  Errors are sentences that go on after
- * the name of the option: `must be 4MB to 6GB, not "1KB"`.
+ * Every kind of number has one parser, used for the values of volume files, for the defaults and
+ * for the bounds of the rows, so these are all written in one language.  Errors are sentences that
+ * go on after the name of the option: `must be 4MB to 6GB, not "1KB"`.
  */
 #include "option.h"
 
@@ -24,7 +24,8 @@ enum { ERROR_SIZE = 256 };
 int parse_bool(const char *s, bool *ret)
 {
 	static const char *const words[][2] = {
-		{ "off", "on" }, { "no", "yes" }, { "false", "true" }, { "disable", "enable" }, { "0", "1" },
+		{ "off", "on" },	 { "no", "yes" }, { "false", "true" },
+		{ "disable", "enable" }, { "0", "1" },
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
@@ -63,7 +64,8 @@ static int scan_digits(const char **s, unsigned base, uint64_t *ret)
 	return 0;
 }
 
-/* A decimal number with a fraction; *ret_nano: the fraction in units of 1e-9 (more digits are not kept). */
+/* A decimal number with a fraction; *ret_nano: the fraction in units of 1e-9 (more digits are not
+ * kept). */
 static int scan_decimal(const char **s, uint64_t *ret, uint32_t *ret_nano)
 {
 	uint32_t unit = 100000000;
@@ -118,11 +120,20 @@ int parse_u64(const char *s, uint64_t *ret)
 int parse_size(const char *s, uint64_t *ret_bytes)
 {
 	static const struct unit units[] = {
-		{ "", 1 }, { "B", 1 },
-		{ "K", UINT64_C(1) << 10 }, { "KB", UINT64_C(1) << 10 }, { "KiB", UINT64_C(1) << 10 },
-		{ "M", UINT64_C(1) << 20 }, { "MB", UINT64_C(1) << 20 }, { "MiB", UINT64_C(1) << 20 },
-		{ "G", UINT64_C(1) << 30 }, { "GB", UINT64_C(1) << 30 }, { "GiB", UINT64_C(1) << 30 },
-		{ "T", UINT64_C(1) << 40 }, { "TB", UINT64_C(1) << 40 }, { "TiB", UINT64_C(1) << 40 },
+		{ "", 1 },
+		{ "B", 1 },
+		{ "K", UINT64_C(1) << 10 },
+		{ "KB", UINT64_C(1) << 10 },
+		{ "KiB", UINT64_C(1) << 10 },
+		{ "M", UINT64_C(1) << 20 },
+		{ "MB", UINT64_C(1) << 20 },
+		{ "MiB", UINT64_C(1) << 20 },
+		{ "G", UINT64_C(1) << 30 },
+		{ "GB", UINT64_C(1) << 30 },
+		{ "GiB", UINT64_C(1) << 30 },
+		{ "T", UINT64_C(1) << 40 },
+		{ "TB", UINT64_C(1) << 40 },
+		{ "TiB", UINT64_C(1) << 40 },
 		{ NULL, 0 },
 	};
 	uint64_t v, factor;
@@ -147,8 +158,9 @@ int parse_size(const char *s, uint64_t *ret_bytes)
 int parse_time_ms(const char *s, uint64_t *ret_ms)
 {
 	static const struct unit units[] = {
-		{ "", 1000 }, { "ms", 1 }, { "msec", 1 }, { "s", 1000 }, { "sec", 1000 }, { "min", 60000 },
-		{ "h", 3600000 }, { "hr", 3600000 }, { "d", 86400000 }, { "days", 86400000 }, { NULL, 0 },
+		{ "", 1000 },	   { "ms", 1 },		 { "msec", 1 },	   { "s", 1000 },
+		{ "sec", 1000 },   { "min", 60000 },	 { "h", 3600000 }, { "hr", 3600000 },
+		{ "d", 86400000 }, { "days", 86400000 }, { NULL, 0 },
 	};
 	uint64_t v, factor;
 	uint32_t nano;
@@ -227,11 +239,20 @@ static void text_add_names(struct text *t, const char *const *names, size_t nr)
 }
 
 static const char *const kind_words[] = {
-	[OPT_BOOL_] = "on or off", [OPT_U32_] = "a number", [OPT_SIZE_] = "a size like 64KB or 1MB",
-	[OPT_TIME_] = "a time like 10s, 500ms or 2min", [OPT_PERCENT_] = "0 to 100 (percent)",
-	[OPT_ENUM_] = "one of ", [OPT_STR_] = "text", [OPT_PATH_] = "a path from the root (\"/...\")",
-	[OPT_CHILD_] = "the name of a subvolume, or *", [OPT_LIST_] = "words, separated by commas or blanks",
-	[OPT_ALIAS_] = "as for ", [OPT_PATTERN_] = "text", [OPT_OBSOLETE_] = "no longer used", [OPT_END_] = "",
+	[OPT_BOOL_] = "on or off",
+	[OPT_U32_] = "a number",
+	[OPT_SIZE_] = "a size like 64KB or 1MB",
+	[OPT_TIME_] = "a time like 10s, 500ms or 2min",
+	[OPT_PERCENT_] = "0 to 100 (percent)",
+	[OPT_ENUM_] = "one of ",
+	[OPT_STR_] = "text",
+	[OPT_PATH_] = "a path from the root (\"/...\")",
+	[OPT_CHILD_] = "the name of a subvolume, or *",
+	[OPT_LIST_] = "words, separated by commas or blanks",
+	[OPT_ALIAS_] = "as for ",
+	[OPT_PATTERN_] = "text",
+	[OPT_OBSOLETE_] = "no longer used",
+	[OPT_END_] = "",
 };
 
 static size_t count_names(const char *const *names)
@@ -269,7 +290,8 @@ void option_describe(const struct option *row, char *out, size_t size)
 static int refuse(const struct option *row, const char *text, int err, char error[ERROR_SIZE])
 {
 	char quoted[100];
-	struct text t = { error, error + ERROR_SIZE - 1 - sizeof(quoted) }, q = { quoted, quoted + 80 };
+	struct text t = { error, error + ERROR_SIZE - 1 - sizeof(quoted) },
+		    q = { quoted, quoted + 80 };
 	char what[ERROR_SIZE];
 
 	option_describe(row, what, sizeof(what));
@@ -387,7 +409,8 @@ static int set_child(int *field, const char *text, const char *const *children, 
 			return 0;
 		}
 	}
-	text_add(&t, nr_children > 0 ? "must be a subvolume of this volume (" : "must be a subvolume (there are none), not \"");
+	text_add(&t, nr_children > 0 ? "must be a subvolume of this volume ("
+				     : "must be a subvolume (there are none), not \"");
 	text_add_names(&t, children, nr_children);
 	text_add(&t, nr_children > 0 ? "), not \"" : "");
 	text_add(&t, text);
@@ -446,8 +469,8 @@ static bool is_value(const struct option *row)
 	return row->kind != OPT_ALIAS_ && row->kind != OPT_PATTERN_ && row->kind != OPT_OBSOLETE_;
 }
 
-int option_defaults(const struct option *rows, void *priv, const char *const *children, size_t nr_children,
-		    char error[ERROR_SIZE])
+int option_defaults(const struct option *rows, void *priv, const char *const *children,
+		    size_t nr_children, char error[ERROR_SIZE])
 {
 	int err;
 

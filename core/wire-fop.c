@@ -2,8 +2,8 @@
 /*
  * wire-fop.c - the codec of operations.
  *
- * For each type of fops.def there are three functions: bound_x (at most how many bytes), enc_x and dec_x; the
- * operations are made from them.  All numbers are little-endian.
+ * For each type of fops.def there are three functions: bound_x (at most how many bytes), enc_x and
+ * dec_x; the operations are made from them.  All numbers are little-endian.
  *
  *	u32, u64	4, 8 bytes
  *	gfid		16 bytes
@@ -13,14 +13,15 @@
  *	str		u16 length, bytes, NUL
  *	attr		u8 form: nothing, all fields, or only type and gfid (plain readdir)
  *	buf		u8 form: none, the payload, u32 length and bytes, empty
- *	dict		u16 pairs + 1 (0: none), then u8 length, key, u32 length, value; keys ascending
+ *	dict		u16 pairs + 1 (0: none), then u8 length, key, u32 length, value;
+ *			keys ascending
  *	dirents		u32 entries + 1 (0: none), then u64 cookie, u8 length, name, attr
  *
  * Encoding makes room once per message (by the bound) and then writes without looking.  Decoding
  * believes nothing: lengths are compared with what is left before they are used, counts are
- * never used to allocate, and an argument that a handler may take for granted (the inode, the descriptor of a
- * read, the data of a write) is refused when it is missing.  Meanings of values (flags, ranges,
- * lock types) are not looked at: the translators that know them do that.
+ * never used to allocate, and an argument that a handler may take for granted (the inode, the
+ * descriptor of a read, the data of a write) is refused when it is missing.  Meanings of values
+ * (flags, ranges, lock types) are not looked at: the translators that know them do that.
  */
 #include "wire-impl.h"
 
@@ -91,8 +92,8 @@ static inline uint8_t *enc_inode(struct wire *w, uint8_t *p, struct inode *const
 
 static bool type_is_known(uint32_t type)
 {
-	return type == 0 || S_ISREG(type) || S_ISDIR(type) || S_ISLNK(type) || S_ISCHR(type) || S_ISBLK(type) ||
-	       S_ISFIFO(type) || S_ISSOCK(type);
+	return type == 0 || S_ISREG(type) || S_ISDIR(type) || S_ISLNK(type) || S_ISCHR(type) ||
+	       S_ISBLK(type) || S_ISFIFO(type) || S_ISSOCK(type);
 }
 
 /* Fails with what the callback left in w->error. */
@@ -280,13 +281,14 @@ static inline uint64_t ts_bits(const struct ts *t)
 	return (uint64_t)t->sec | t->nsec;
 }
 
-/* The shortest form that says all of it.  What came from a file system has a link count: one look then. */
+/* The shortest form that says all of it.  What came from a file system has a link count: one look
+ * then. */
 static inline uint8_t attr_form(const struct attr *a)
 {
 	if (a->nlink != 0 || a->blksize != 0)
 		return ATTR_FULL;
-	if ((a->size | a->blocks | a->rdev | a->uid | a->gid | ts_bits(&a->atime) | ts_bits(&a->mtime) |
-	     ts_bits(&a->ctime) | ts_bits(&a->btime)) != 0)
+	if ((a->size | a->blocks | a->rdev | a->uid | a->gid | ts_bits(&a->atime) |
+	     ts_bits(&a->mtime) | ts_bits(&a->ctime) | ts_bits(&a->btime)) != 0)
 		return ATTR_FULL;
 	return a->mode == 0 && gfid_is_none(&a->gfid) ? ATTR_NONE : ATTR_BRIEF;
 }
@@ -338,8 +340,8 @@ static bool ld_attr_rest(const uint8_t *p, struct attr *a)
 	a->gid = ld32(&p);
 	a->nlink = ld32(&p);
 	a->blksize = ld32(&p);
-	return a->atime.nsec <= NSEC_MAX && a->mtime.nsec <= NSEC_MAX && a->ctime.nsec <= NSEC_MAX &&
-	       a->btime.nsec <= NSEC_MAX;
+	return a->atime.nsec <= NSEC_MAX && a->mtime.nsec <= NSEC_MAX &&
+	       a->ctime.nsec <= NSEC_MAX && a->btime.nsec <= NSEC_MAX;
 }
 
 static void dec_attr(struct wire *w, struct context *c, struct attr *a)
@@ -351,7 +353,8 @@ static void dec_attr(struct wire *w, struct context *c, struct attr *a)
 	memset(a, 0, sizeof(*a));
 	if (w->failed || form == ATTR_NONE)
 		return;
-	p = form > ATTR_BRIEF ? NULL : take(w, (form == ATTR_FULL ? ATTR_FULL_SIZE : ATTR_BRIEF_SIZE) - 1);
+	p = form > ATTR_BRIEF ? NULL
+			      : take(w, (form == ATTR_FULL ? ATTR_FULL_SIZE : ATTR_BRIEF_SIZE) - 1);
 	if (p == NULL) {
 		wire_fail(w, -EPROTO);
 		return;
@@ -627,7 +630,9 @@ static void get_entry(struct wire *w, struct dirents *d)
 	dec_attr(w, NULL, &attr);
 	if (w->failed)
 		return;
-	err = cookie == 0 || cookie > INT64_MAX ? -EPROTO : dirents_add(d, (const char *)name, len, cookie, &attr);
+	err = cookie == 0 || cookie > INT64_MAX
+		      ? -EPROTO
+		      : dirents_add(d, (const char *)name, len, cookie, &attr);
 	if (err < 0)
 		wire_fail(w, err == -ENOMEM ? err : -EPROTO);
 }

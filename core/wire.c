@@ -5,8 +5,8 @@
  * The header has a fixed layout, so that it costs a few nanoseconds:
  *
  *	all		u8 kind (bit 7: groups follow) | u8 op | u16 flags | u64 xid
- *	requests	u64 session, txn, view, lease, committed | u32 uid, gid, pid, deadline | u64 lk_owner
- *			and when bit 7 is set: u32 number (not 0), u32 each
+ *	requests	u64 session, txn, view, lease, committed | u32 uid, gid, pid, deadline
+ *			| u64 lk_owner, and when bit 7 is set: u32 number (not 0), u32 each
  *	others		i32 ret
  */
 #include "wire-impl.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * The codec: whatever the bytes, decoding ends with values or an error, and both can be dropped; what
- * was decoded is encoded within its bound, decodes again, and is then encoded to the same bytes (not
- * always to the first: a full attr of zeros, say, has a shorter form).
+ * The codec: whatever the bytes, decoding ends with values or an error, and both can be dropped;
+ * what was decoded is encoded within its bound, decodes again, and is then encoded to the same bytes
+ * (not always to the first: a full attr of zeros, say, has a shorter form).
  *
  *	byte 0		what: 0 a header, 1 arguments, 2 an answer, 3 single values (modulo 4)
  *	byte 1		the operation (modulo FOP_COUNT)
@@ -29,12 +29,16 @@
 		}								\
 	} while (0)
 
-/* The server's side of a message: inodes are made, odd handles exist, on the last inode or on the root. */
+/* The server's side of a message: inodes are made, odd handles exist, on the last inode or on the
+ * root. */
 struct peer {
 	struct inode_table *table;
 	struct inode *last;
 	unsigned nr_fds;
-	struct { struct fd *fd; uint64_t handle; } fds[8];	/* the fds of this round, for their handles */
+	struct {
+		struct fd *fd;
+		uint64_t handle;
+	} fds[8]; /* the fds of this round, for their handles */
 };
 
 static struct fd *remember(struct peer *peer, uint64_t handle, struct inode *inode)
@@ -53,7 +57,9 @@ static struct fd *fd_in(struct wire *w, uint64_t handle)
 
 	if (handle % 2 == 0)
 		return NULL;
-	return remember(peer, handle, peer->last != NULL && handle % 4 == 1 ? peer->last : inode_root(peer->table));
+	return remember(peer, handle,
+			peer->last != NULL && handle % 4 == 1 ? peer->last
+							      : inode_root(peer->table));
 }
 
 static struct fd *fd_make(struct wire *w, uint64_t handle, struct inode *inode, enum fop_id op)
@@ -85,8 +91,15 @@ static struct inode *inode_in(struct wire *w, const struct gfid *g, uint32_t typ
 static struct wire wire_on(struct peer *peer, uint8_t *bytes, size_t len, struct buf *payload)
 {
 	peer->last = NULL;
-	return (struct wire){ .at = bytes, .end = bytes + len, .base = bytes, .payload = payload, .fd_out = fd_out,
-			      .fd_in = fd_in, .fd_make = fd_make, .inode_in = inode_in, .ctx = peer };
+	return (struct wire){ .at = bytes,
+			      .end = bytes + len,
+			      .base = bytes,
+			      .payload = payload,
+			      .fd_out = fd_out,
+			      .fd_in = fd_in,
+			      .fd_make = fd_make,
+			      .inode_in = inode_in,
+			      .ctx = peer };
 }
 
 struct encoded {
@@ -111,21 +124,23 @@ static void must_be_equal(const struct encoded *a, const struct encoded *b)
 {
 	MUST(a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0);
 	MUST((a->payload == NULL) == (b->payload == NULL));
-	MUST(a->payload == NULL || (a->payload->len == b->payload->len &&
-				    memcmp(a->payload->data, b->payload->data, a->payload->len) == 0));
+	MUST(a->payload == NULL ||
+	     (a->payload->len == b->payload->len &&
+	      memcmp(a->payload->data, b->payload->data, a->payload->len) == 0));
 }
 
 static bool is_answer;
 
 /* Decodes; when that works gives it back encoded again. */
-static bool round_trip(struct peer *peer, enum fop_id op, uint8_t *bytes, size_t len, struct buf *payload,
-		       struct encoded *ret)
+static bool round_trip(struct peer *peer, enum fop_id op, uint8_t *bytes, size_t len,
+		       struct buf *payload, struct encoded *ret)
 {
 	union { union fop_args args; union fop_reply reply; } value;
 	struct wire w = wire_on(peer, bytes, len, payload);
 	char line[300];
 	size_t bound;
-	int err = is_answer ? wire_get_reply(&w, op, &value.reply) : wire_get_args(&w, op, &value.args);
+	int err = is_answer ? wire_get_reply(&w, op, &value.reply)
+			    : wire_get_args(&w, op, &value.args);
 
 	MUST((err == 0) == wire_ok(&w) && err <= 0);
 	MUST(w.at <= w.end);

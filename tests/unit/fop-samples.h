@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * fop-samples.h - arguments and answers for every operation, made and compared by fops.def: for the tests
- * of what is made from it.  A new type there needs a make_x and an equal_x here.
+ * fop-samples.h - arguments and answers for every operation, made and compared by fops.def: for the
+ * tests of what is made from it.  A new type there needs a make_x and an equal_x here.
  */
 #ifndef GLUSTERFS_FOP_SAMPLES_H
 #define GLUSTERFS_FOP_SAMPLES_H
@@ -87,7 +87,8 @@ static inline void make_gfid(struct samples *s, struct gfid *v)
 
 static inline void make_inode(struct samples *s, struct inode **v)
 {
-	static const uint32_t types[] = { 0, S_IFREG, S_IFDIR, S_IFLNK, S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK };
+	static const uint32_t types[] = { 0,	   S_IFREG, S_IFDIR, S_IFLNK,
+					  S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK };
 	struct gfid g;
 
 	make_gfid(s, &g);
@@ -118,7 +119,8 @@ static inline void make_fd(struct samples *s, struct fd **v)
 		make_newfd(s, v);
 }
 
-static inline void make_text(struct samples *s, const char **v, size_t least, const char *typical, size_t most)
+static inline void make_text(struct samples *s, const char **v, size_t least, const char *typical,
+			     size_t most)
 {
 	char *t = s->texts[s->nr_texts++];
 	size_t len = sample_number(s, strlen(typical), most);
@@ -169,10 +171,12 @@ static inline void make_dict(struct samples *s, struct dict **v)
 	*v = dict_new();
 	assert(*v != NULL);
 	for (uint32_t i = 0; i < nr && err == 0; i++) {
-		int len = snprintf(key, sizeof(key), "trusted.%u.%llu", i * 7919 % nr, (unsigned long long)s->seed);
+		int len = snprintf(key, sizeof(key), "trusted.%u.%llu", i * 7919 % nr,
+				   (unsigned long long)s->seed);
 
 		if (s->level == SAMPLE_MOST)
-			memset(key + len, 'k', DICT_MAX_KEY - (size_t)len), key[DICT_MAX_KEY] = '\0';
+			memset(key + len, 'k', DICT_MAX_KEY - (size_t)len),
+				key[DICT_MAX_KEY] = '\0';
 		err = dict_set(*v, key, "0123456789abcdef", i % 17);
 	}
 }
@@ -221,9 +225,12 @@ static inline void make_dirents(struct samples *s, struct dirents **v)
 
 static inline void make_lock(struct samples *s, struct lock *k)
 {
-	*k = (struct lock){ sample_number(s, 7, UINT64_MAX), sample_number(s, 0, UINT64_MAX),
-			    sample_number(s, 99, UINT64_MAX), (uint32_t)sample_number(s, 1, 2),
-			    (uint32_t)sample_number(s, 4711, UINT32_MAX), (uint32_t)sample_number(s, 0, 1) };
+	*k = (struct lock){ sample_number(s, 7, UINT64_MAX),
+			    sample_number(s, 0, UINT64_MAX),
+			    sample_number(s, 99, UINT64_MAX),
+			    (uint32_t)sample_number(s, 1, 2),
+			    (uint32_t)sample_number(s, 4711, UINT32_MAX),
+			    (uint32_t)sample_number(s, 0, 1) };
 }
 
 static inline void make_statfs(struct samples *s, struct statfs_reply_data *v)
@@ -274,11 +281,14 @@ static inline void sample_reply(struct samples *s, enum fop_id op, union fop_rep
 	}
 }
 
-/* ---- comparing what was decoded with what was encoded ----------------------------------------- */
+/* ---- comparing what was decoded with what was encoded ---------------------------------------- */
 
 static inline bool equal_u32(const uint32_t *a, const uint32_t *b) { return *a == *b; }
 static inline bool equal_u64(const uint64_t *a, const uint64_t *b) { return *a == *b; }
-static inline bool equal_gfid(const struct gfid *a, const struct gfid *b) { return gfid_equal(a, b); }
+static inline bool equal_gfid(const struct gfid *a, const struct gfid *b)
+{
+	return gfid_equal(a, b);
+}
 static inline bool equal_inode(struct inode *const *a, struct inode *const *b) { return *a == *b; }
 static inline bool equal_fd(struct fd *const *a, struct fd *const *b) { return *a == *b; }
 #define equal_newfd equal_fd
@@ -318,10 +328,11 @@ static inline bool equal_ts(const struct ts *a, const struct ts *b)
 
 static inline bool equal_attr(const struct attr *a, const struct attr *b)
 {
-	return gfid_equal(&a->gfid, &b->gfid) && a->size == b->size && a->blocks == b->blocks && a->rdev == b->rdev &&
-	       equal_ts(&a->atime, &b->atime) && equal_ts(&a->mtime, &b->mtime) && equal_ts(&a->ctime, &b->ctime) &&
-	       equal_ts(&a->btime, &b->btime) && a->mode == b->mode && a->uid == b->uid && a->gid == b->gid &&
-	       a->nlink == b->nlink && a->blksize == b->blksize;
+	return gfid_equal(&a->gfid, &b->gfid) && a->size == b->size && a->blocks == b->blocks &&
+	       a->rdev == b->rdev && equal_ts(&a->atime, &b->atime) &&
+	       equal_ts(&a->mtime, &b->mtime) && equal_ts(&a->ctime, &b->ctime) &&
+	       equal_ts(&a->btime, &b->btime) && a->mode == b->mode && a->uid == b->uid &&
+	       a->gid == b->gid && a->nlink == b->nlink && a->blksize == b->blksize;
 }
 
 static inline bool equal_dirents(struct dirents *const *a, struct dirents *const *b)
@@ -334,8 +345,8 @@ static inline bool equal_dirents(struct dirents *const *a, struct dirents *const
 		return false;
 	while ((e = dirents_next(*a, e)) != NULL) {
 		f = dirents_next(*b, f);
-		if (f == NULL || e->cookie != f->cookie || e->len != f->len || strcmp(e->name, f->name) != 0 ||
-		    !equal_attr(&e->attr, &f->attr))
+		if (f == NULL || e->cookie != f->cookie || e->len != f->len ||
+		    strcmp(e->name, f->name) != 0 || !equal_attr(&e->attr, &f->attr))
 			return false;
 	}
 	return dirents_next(*b, f) == NULL || f == NULL;
@@ -346,13 +357,15 @@ static inline bool equal_lock(const struct lock *a, const struct lock *b)
 	return memcmp(a, b, offsetof(struct lock, kind) + sizeof(a->kind)) == 0;
 }
 
-static inline bool equal_statfs(const struct statfs_reply_data *a, const struct statfs_reply_data *b)
+static inline bool equal_statfs(const struct statfs_reply_data *a,
+				const struct statfs_reply_data *b)
 {
 	return memcmp(a, b, sizeof(*a)) == 0;
 }
 
 /* NULL, or the name of the first field that differs. */
-static inline const char *args_differ(enum fop_id op, const union fop_args *x, const union fop_args *y)
+static inline const char *args_differ(enum fop_id op, const union fop_args *x,
+				      const union fop_args *y)
 {
 	switch (op) {
 #define FOP(n, k) case FOP_##n: { const struct n##_args *a = &x->n, *b = &y->n;
@@ -364,7 +377,8 @@ static inline const char *args_differ(enum fop_id op, const union fop_args *x, c
 	}
 }
 
-static inline const char *reply_differs(enum fop_id op, const union fop_reply *x, const union fop_reply *y)
+static inline const char *reply_differs(enum fop_id op, const union fop_reply *x,
+					const union fop_reply *y)
 {
 	switch (op) {
 #define FOP(n, k) case FOP_##n: { const struct n##_reply *a = &x->n, *b = &y->n; (void)a; (void)b;

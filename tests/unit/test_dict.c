@@ -137,4 +137,5 @@ START_TEST(references)
 }
 END_TEST
 
-UNIT_MAIN("dict", set_and_get, replaced_also_by_itself, pairs_are_in_order_of_keys, bounds, numbers, references)
+UNIT_MAIN("dict", set_and_get, replaced_also_by_itself, pairs_are_in_order_of_keys, bounds, numbers,
+	  references)

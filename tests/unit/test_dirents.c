@@ -69,7 +69,10 @@ START_TEST(a_dump_cannot_be_forged)
 	dump_value(&d, "child.0", "%s", "x\n[forged]\ny=\x1b[1m");
 	dump_u64(&d, "n", UINT64_MAX);
 	fclose(d.out);
-	ck_assert_str_eq(text, "\n[mirror0: cluster/afr]\nchild.0=x\\x0a[forged]\\x0ay=\\x1b[1m\nn=18446744073709551615\n");
+	ck_assert_str_eq(
+		text,
+		"\n[mirror0: "
+		"cluster/afr]\nchild.0=x\\x0a[forged]\\x0ay=\\x1b[1m\nn=18446744073709551615\n");
 	free(text);
 }
 END_TEST

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
-/* What is made from fops.def: names, references, texts; and that there is no second list of operations. */
+/* What is made from fops.def: names, references, texts; and that there is no second list of
+ * operations. */
 #include "config.h"
 
 #include <ctype.h>
@@ -27,7 +28,7 @@ START_TEST(names_and_classes)
 }
 END_TEST
 
-/* ---- references ------------------------------------------------------------------------------------ */
+/* ---- references ------------------------------------------------------------------------------ */
 
 /* The references of all objects of a message, added up. */
 static long refs;
@@ -112,7 +113,7 @@ START_TEST(held_and_dropped)
 }
 END_TEST
 
-/* ---- texts ----------------------------------------------------------------------------------------- */
+/* ---- texts ----------------------------------------------------------------------------------- */
 
 /* Does a line name all the fields? */
 static bool names_args(enum fop_id op, const char *line)
@@ -199,11 +200,12 @@ START_TEST(printed_for_people)
 }
 END_TEST
 
-/* ---- one list -------------------------------------------------------------------------------------- */
+/* ---- one list -------------------------------------------------------------------------------- */
 
 enum { RUN_MAX = 10 };			/* as many names one behind the other are a list */
 
-/* The operation that a word names, also as FOP_name; -1: none; -2: a word that does not end a run. */
+/* The operation that a word names, also as FOP_name; -1: none; -2: a word that does not end a run.
+ */
 static int word_names(const char *word, size_t len)
 {
 	char text[64];
@@ -217,7 +219,8 @@ static int word_names(const char *word, size_t len)
 	return fop_by_name(strncmp(text, "FOP_", 4) == 0 ? text + 4 : text);
 }
 
-/* The longest run of different operations named one after the other, with nothing but signs between them. */
+/* The longest run of different operations named one after the other, with nothing but signs between
+ * them. */
 static unsigned longest_run(const char *text)
 {
 	unsigned longest = 0, run = 0;
@@ -259,8 +262,9 @@ static int check_file(const char *path, const struct stat *st, int type, struct 
 	(void)where;
 	if (type == FTW_D || type != FTW_F || dot == NULL || st->st_size > 1 << 20)
 		return 0;
-	if (strcmp(dot, ".c") != 0 && strcmp(dot, ".h") != 0 && strcmp(dot, ".def") != 0 && strcmp(dot, ".sh") != 0 &&
-	    strcmp(dot, ".in") != 0 && strcmp(dot, ".y") != 0 && strcmp(dot, ".l") != 0)
+	if (strcmp(dot, ".c") != 0 && strcmp(dot, ".h") != 0 && strcmp(dot, ".def") != 0 &&
+	    strcmp(dot, ".sh") != 0 && strcmp(dot, ".in") != 0 && strcmp(dot, ".y") != 0 &&
+	    strcmp(dot, ".l") != 0)
 		return 0;
 	in = fopen(path, "r");
 	ck_assert_msg(in != NULL, "%s", path);
@@ -268,7 +272,8 @@ static int check_file(const char *path, const struct stat *st, int type, struct 
 	len = fread(text, 1, (size_t)st->st_size, in);
 	text[len] = '\0';
 	fclose(in);
-	ck_assert_msg(longest_run(text) < RUN_MAX, "%s lists %u operations one after the other: make it from core/fops.def",
+	ck_assert_msg(longest_run(text) < RUN_MAX,
+		      "%s lists %u operations one after the other: make it from core/fops.def",
 		      path, longest_run(text));
 	free(text);
 	nr_files++;
@@ -280,7 +285,9 @@ START_TEST(there_is_one_list_of_operations)
 	const char *source = getenv("srcdir");
 
 	source = source != NULL ? source : ".";
-	for (const char *const *folder = (const char *const[]){ "core", "parser", "xlators", "daemons", "tests", "examples", NULL };
+	for (const char *const *folder =
+		     (const char *const[]){ "core", "parser", "xlators", "daemons", "tests",
+					    "examples", NULL };
 	     *folder != NULL; folder++) {
 		char path[4096];
 
@@ -296,16 +303,19 @@ START_TEST(a_list_would_be_found)
 	char text[4096] = "";
 
 	for (int op = 0; op < FOP_COUNT; op++)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "[FOP_%s] = \"%s\",\n", fop_names[op], fop_names[op]);
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "[FOP_%s] = \"%s\",\n",
+			 fop_names[op], fop_names[op]);
 	ck_assert_uint_eq(longest_run(text), FOP_COUNT);
 	text[0] = '\0';
 	for (int op = 0; op < FOP_COUNT; op++)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "case FOP_%s: break;\n", fop_names[op]);
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "case FOP_%s: break;\n",
+			 fop_names[op]);
 	ck_assert_uint_eq(longest_run(text), FOP_COUNT);
 	/* a table of handlers is not one */
 	text[0] = '\0';
 	for (int op = 0; op < FOP_COUNT; op++)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), ".%s = posix_%s,\n", fop_names[op], fop_names[op]);
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), ".%s = posix_%s,\n",
+			 fop_names[op], fop_names[op]);
 	ck_assert_uint_eq(longest_run(text), 1);
 }
 END_TEST

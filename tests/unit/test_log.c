@@ -101,8 +101,9 @@ START_TEST(levels)
 	log_plain(LOG_CRITICAL_, "d", "not written");
 	log_critical("d", "not written");
 	text = contents(path);
-	expect_match(text, "^[^\n]* C \\[[^\n]*\n[^\n]* E \\[[^\n]*\n[^\n]* W \\[[^\n]*\n[^\n]* N \\[[^\n]*\n[^\n]* D \\["
-		     "[^\n]*\n[^\n]* T \\[[^\n]*\n[^\n]* N \\[[^\n]*plain[^\n]*\n$");
+	expect_match(text, "^[^\n]* C \\[[^\n]*\n[^\n]* E \\[[^\n]*\n[^\n]* W \\[[^\n]*\n[^\n]* N "
+			   "\\[[^\n]*\n[^\n]* D \\["
+			   "[^\n]*\n[^\n]* T \\[[^\n]*\n[^\n]* N \\[[^\n]*plain[^\n]*\n$");
 	free(text);
 }
 END_TEST
@@ -110,9 +111,10 @@ END_TEST
 START_TEST(names_of_levels)
 {
 	static const struct { const char *text; enum log_level level; } cases[] = {
-		{ "DEBUG", LOG_DEBUG_ }, { "d", LOG_DEBUG_ }, { "Warn", LOG_WARNING_ }, { "ERROR", LOG_ERROR_ },
-		{ "crit", LOG_CRITICAL_ }, { "none", LOG_NONE_ }, { "n", LOG_NONE_ }, { "TRACE", LOG_TRACE_ },
-		{ "not", LOG_NOTICE_ }, { "info", LOG_NOTICE_ }, { "NORMAL", LOG_NOTICE_ },
+		{ "DEBUG", LOG_DEBUG_ }, { "d", LOG_DEBUG_ },	    { "Warn", LOG_WARNING_ },
+		{ "ERROR", LOG_ERROR_ }, { "crit", LOG_CRITICAL_ }, { "none", LOG_NONE_ },
+		{ "n", LOG_NONE_ },	 { "TRACE", LOG_TRACE_ },   { "not", LOG_NOTICE_ },
+		{ "info", LOG_NOTICE_ }, { "NORMAL", LOG_NOTICE_ },
 	};
 	enum log_level level;
 
@@ -132,7 +134,9 @@ START_TEST(a_name_cannot_forge_a_line)
 	char *text, *longest = malloc(100000);
 
 	WITH_LOG();
-	log_warning("d", "file \"%s\"", "x\n2026-01-01 00:00:00 C \x1b[2J\x7f\xc2\x9b" "ok \xc3\xa9");
+	log_warning("d", "file \"%s\"",
+		    "x\n2026-01-01 00:00:00 C \x1b[2J\x7f\xc2\x9b"
+		    "ok \xc3\xa9");
 	log_warning("do\nmain", "m");
 	memset(longest, '\n', 99999);
 	longest[99999] = '\0';
@@ -140,7 +144,8 @@ START_TEST(a_name_cannot_forge_a_line)
 	log_warning(longest, "m");
 	text = contents(path);
 	ck_assert_uint_eq(count_lines(text), 4);
-	ck_assert_ptr_nonnull(strstr(text, "file \"x\\x0a2026-01-01 00:00:00 C \\x1b[2J\\x7f\xc2\\x9bok \xc3\xa9\"\n"));
+	ck_assert_ptr_nonnull(strstr(
+		text, "file \"x\\x0a2026-01-01 00:00:00 C \\x1b[2J\\x7f\xc2\\x9bok \xc3\xa9\"\n"));
 	ck_assert_ptr_nonnull(strstr(text, "] do\\x0amain: m\n"));
 	ck_assert_ptr_nonnull(strstr(text, "...\n"));
 	free(text);
@@ -260,7 +265,8 @@ static void *writer(void *arg)
 
 START_TEST(lines_of_threads_do_not_mix)
 {
-	static const char *const names[THREADS] = { "aaaaaaaa", "bbbbbbbb", "cccccccc", "dddddddd" };
+	static const char *const names[THREADS] = { "aaaaaaaa", "bbbbbbbb", "cccccccc",
+						    "dddddddd" };
 	pthread_t threads[THREADS];
 	char *text, *line, *rest = NULL;
 
@@ -282,5 +288,6 @@ START_TEST(lines_of_threads_do_not_mix)
 }
 END_TEST
 
-UNIT_MAIN("log", a_line_as_in_1_3, levels, names_of_levels, a_name_cannot_forge_a_line, a_site_cannot_fill_the_disk,
-	  rotation, a_log_that_cannot_be_reopened, relative_paths_stay_where_they_were, lines_of_threads_do_not_mix)
+UNIT_MAIN("log", a_line_as_in_1_3, levels, names_of_levels, a_name_cannot_forge_a_line,
+	  a_site_cannot_fill_the_disk, rotation, a_log_that_cannot_be_reopened,
+	  relative_paths_stay_where_they_were, lines_of_threads_do_not_mix)

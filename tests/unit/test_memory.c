@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * Core without memory: the n-th allocation and all after it fail, for every n.  Then decoding answers
- * -ENOMEM, containers and options are what they were before, and nothing leaks (which ASan sees).
- * The sources are linked into the program, with our allocation functions in between (--wrap).
+ * Core without memory: the n-th allocation and all after it fail, for every n.  Then decoding
+ * answers -ENOMEM, containers and options are what they were before, and nothing leaks (which ASan
+ * sees). The sources are linked into the program, with our allocation functions in between
+ * (--wrap).
  */
 #include "config.h"
 
@@ -72,7 +73,7 @@ int __wrap_posix_memalign(void **p, size_t alignment, size_t size)
 	value_;							\
 })
 
-/* ---- the codec ------------------------------------------------------------------------------------- */
+/* ---- the codec ------------------------------------------------------------------------------- */
 
 static struct samples samples;
 
@@ -105,18 +106,26 @@ static struct fd *fd_in(struct wire *w, uint64_t handle)
 
 static struct wire wire_on(uint8_t *bytes, size_t len, struct buf *payload)
 {
-	return (struct wire){ .at = bytes, .end = bytes + len, .base = bytes, .payload = payload, .fd_out = fd_out,
-			      .fd_in = fd_in, .fd_make = fd_make, .inode_in = inode_in };
+	return (struct wire){ .at = bytes,
+			      .end = bytes + len,
+			      .base = bytes,
+			      .payload = payload,
+			      .fd_out = fd_out,
+			      .fd_in = fd_in,
+			      .fd_make = fd_make,
+			      .inode_in = inode_in };
 }
 
 /* Decodes with n allocations; says whether that was enough. */
 static bool decodes(enum fop_id op, bool answer, const struct wire *encoded, long n)
 {
 	union { union fop_args args; union fop_reply reply; } got;
-	struct wire w = wire_on(encoded->base, (size_t)(encoded->at - encoded->base), encoded->payload);
+	struct wire w =
+		wire_on(encoded->base, (size_t)(encoded->at - encoded->base), encoded->payload);
 	int err;
 
-	err = WITH(n, answer ? wire_get_reply(&w, op, &got.reply) : wire_get_args(&w, op, &got.args));
+	err = WITH(n,
+		   answer ? wire_get_reply(&w, op, &got.reply) : wire_get_args(&w, op, &got.args));
 	ck_assert_msg(err == 0 || err == -ENOMEM, "%s, %ld allocations: %d", fop_names[op], n, err);
 	if (answer)
 		reply_drop(op, &got.reply);
@@ -165,7 +174,7 @@ START_TEST(decoding)
 }
 END_TEST
 
-/* ---- bags and buffers ------------------------------------------------------------------------------ */
+/* ---- bags and buffers ------------------------------------------------------------------------ */
 
 START_TEST(a_dict_stays_what_it_was)
 {
@@ -234,7 +243,8 @@ END_TEST
 struct priv {
 	char *text;
 };
-static const struct option rows[] = { OPT_STR("text", struct priv, text, "default", "a text"), OPT_END };
+static const struct option rows[] = { OPT_STR("text", struct priv, text, "default", "a text"),
+				      OPT_END };
 
 START_TEST(options)
 {

@@ -120,11 +120,14 @@ START_TEST(sentences)
 	expect_refused("cache-size", "", -EINVAL, "must be 4MB to 6GB, not \"\"");
 	expect_refused("timeout", "61min", -ERANGE, "must be at most 1h, not \"61min\"");
 	expect_refused("share", "101", -ERANGE, "must be 0 to 100 (percent), not \"101\"");
-	expect_refused("mode", "some\nthing", -EINVAL, "must be one of none, auto, fixed, not \"some?thing\"");
-	expect_refused("directory", "brick", -EINVAL, "must be a path from the root (\"/...\"), not \"brick\"");
+	expect_refused("mode", "some\nthing", -EINVAL,
+		       "must be one of none, auto, fixed, not \"some?thing\"");
+	expect_refused("directory", "brick", -EINVAL,
+		       "must be a path from the root (\"/...\"), not \"brick\"");
 	expect_refused("read-from", "remote3", -EINVAL,
 		       "must be a subvolume of this volume (remote1, remote2), not \"remote3\"");
-	ck_assert_int_eq(option_set(option_find(rows, "read-from"), &priv, "x", NULL, 0, error), -EINVAL);
+	ck_assert_int_eq(option_set(option_find(rows, "read-from"), &priv, "x", NULL, 0, error),
+			 -EINVAL);
 	ck_assert_str_eq(error, "must be a subvolume (there are none), not \"x\"");
 	ck_assert_uint_eq(priv.count, 16);		/* what was refused changed nothing */
 	option_free(rows, &priv);
@@ -161,10 +164,21 @@ END_TEST
 START_TEST(numbers)
 {
 	static const struct { const char *text; int err; uint64_t value; } cases[] = {
-		{ "0", 0, 0 }, { "007", 0, 7 }, { "18446744073709551615", 0, UINT64_MAX }, { "0xff", 0, 255 },
-		{ "0XFFFFFFFFFFFFFFFF", 0, UINT64_MAX }, { "18446744073709551616", -ERANGE, 0 },
-		{ "0x10000000000000000", -ERANGE, 0 }, { "", -EINVAL, 0 }, { "0x", -EINVAL, 0 }, { " 1", -EINVAL, 0 },
-		{ "1 ", -EINVAL, 0 }, { "+1", -EINVAL, 0 }, { "-1", -EINVAL, 0 }, { "1e3", -EINVAL, 0 }, { "f", -EINVAL, 0 },
+		{ "0", 0, 0 },
+		{ "007", 0, 7 },
+		{ "18446744073709551615", 0, UINT64_MAX },
+		{ "0xff", 0, 255 },
+		{ "0XFFFFFFFFFFFFFFFF", 0, UINT64_MAX },
+		{ "18446744073709551616", -ERANGE, 0 },
+		{ "0x10000000000000000", -ERANGE, 0 },
+		{ "", -EINVAL, 0 },
+		{ "0x", -EINVAL, 0 },
+		{ " 1", -EINVAL, 0 },
+		{ "1 ", -EINVAL, 0 },
+		{ "+1", -EINVAL, 0 },
+		{ "-1", -EINVAL, 0 },
+		{ "1e3", -EINVAL, 0 },
+		{ "f", -EINVAL, 0 },
 	};
 	uint64_t v;
 
@@ -179,11 +193,24 @@ END_TEST
 START_TEST(sizes)
 {
 	static const struct { const char *text; int err; uint64_t value; } cases[] = {
-		{ "512", 0, 512 }, { "512B", 0, 512 }, { "1KB", 0, 1024 }, { "1k", 0, 1024 }, { "1KiB", 0, 1024 },
-		{ "64 MB", 0, 64 << 20 }, { "1gb", 0, 1 << 30 }, { "2TB", 0, UINT64_C(2) << 40 }, { "0x1000", 0, 4096 },
-		{ "16777215TB", 0, UINT64_C(16777215) << 40 }, { "16777216TB", -ERANGE, 0 },
-		{ "99999999999999999999KB", -ERANGE, 0 }, { "MB", -EINVAL, 0 }, { "1XB", -EINVAL, 0 }, { "1.5MB", -EINVAL, 0 },
-		{ "1MB ", -EINVAL, 0 }, { "-1MB", -EINVAL, 0 }, { "", -EINVAL, 0 },
+		{ "512", 0, 512 },
+		{ "512B", 0, 512 },
+		{ "1KB", 0, 1024 },
+		{ "1k", 0, 1024 },
+		{ "1KiB", 0, 1024 },
+		{ "64 MB", 0, 64 << 20 },
+		{ "1gb", 0, 1 << 30 },
+		{ "2TB", 0, UINT64_C(2) << 40 },
+		{ "0x1000", 0, 4096 },
+		{ "16777215TB", 0, UINT64_C(16777215) << 40 },
+		{ "16777216TB", -ERANGE, 0 },
+		{ "99999999999999999999KB", -ERANGE, 0 },
+		{ "MB", -EINVAL, 0 },
+		{ "1XB", -EINVAL, 0 },
+		{ "1.5MB", -EINVAL, 0 },
+		{ "1MB ", -EINVAL, 0 },
+		{ "-1MB", -EINVAL, 0 },
+		{ "", -EINVAL, 0 },
 	};
 	uint64_t v;
 
@@ -198,16 +225,30 @@ END_TEST
 START_TEST(times)
 {
 	static const struct { const char *text; int err; uint64_t value; } cases[] = {
-		{ "1", 0, 1000 }, { "0", 0, 0 }, { "250ms", 0, 250 }, { "1.5s", 0, 1500 }, { "0.25", 0, 250 },
-		{ "10 sec", 0, 10000 }, { "2min", 0, 120000 }, { "1h", 0, 3600000 }, { "1.5d", 0, 129600000 },
-		{ "0.0001", 0, 0 }, { "1.", -EINVAL, 0 }, { ".5", -EINVAL, 0 }, { "1m", -EINVAL, 0 }, { "1.2.3", -EINVAL, 0 },
-		{ "18446744073709551615", -ERANGE, 0 }, { "213503982335d", -ERANGE, 0 }, { "1.00000000000000000001", 0, 1000 },
+		{ "1", 0, 1000 },
+		{ "0", 0, 0 },
+		{ "250ms", 0, 250 },
+		{ "1.5s", 0, 1500 },
+		{ "0.25", 0, 250 },
+		{ "10 sec", 0, 10000 },
+		{ "2min", 0, 120000 },
+		{ "1h", 0, 3600000 },
+		{ "1.5d", 0, 129600000 },
+		{ "0.0001", 0, 0 },
+		{ "1.", -EINVAL, 0 },
+		{ ".5", -EINVAL, 0 },
+		{ "1m", -EINVAL, 0 },
+		{ "1.2.3", -EINVAL, 0 },
+		{ "18446744073709551615", -ERANGE, 0 },
+		{ "213503982335d", -ERANGE, 0 },
+		{ "1.00000000000000000001", 0, 1000 },
 	};
 	uint64_t v;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		v = 0;
-		ck_assert_msg(parse_time_ms(cases[i].text, &v) == cases[i].err, "%s", cases[i].text);
+		ck_assert_msg(parse_time_ms(cases[i].text, &v) == cases[i].err, "%s",
+			      cases[i].text);
 		ck_assert_uint_eq(v, cases[i].value);
 	}
 }
@@ -266,13 +307,16 @@ START_TEST(help_for_people)
 	char *text = help(false);
 
 	ck_assert_ptr_nonnull(strstr(text, "    cache-size\n        memory for pages\n"
-				     "        4MB to 6GB; default: 32MB\n        also spelled: cachesize, cache\n"));
+					   "        4MB to 6GB; default: 32MB\n        also "
+					   "spelled: cachesize, cache\n"));
 	ck_assert_ptr_nonnull(strstr(text, "one of none, auto, fixed; default: auto\n"));
-	ck_assert_ptr_nonnull(strstr(text, "    directory\n        where\n        a path from the root (\"/...\"); must be given\n"));
+	ck_assert_ptr_nonnull(strstr(text, "    directory\n        where\n        a path from the "
+					   "root (\"/...\"); must be given\n"));
 	free(text);
 	text = help(true);
 	ck_assert_ptr_nonnull(strstr(text, ".TP\n.B option cache\\-size\nmemory for pages.\n.br\n"
-				     "Values: 4MB to 6GB; default: 32MB.\n.br\nAlso spelled: cachesize, cache.\n"));
+					   "Values: 4MB to 6GB; default: 32MB.\n.br\nAlso spelled: "
+					   "cachesize, cache.\n"));
 	free(text);
 }
 END_TEST
@@ -288,5 +332,5 @@ START_TEST(descriptions_are_cut)
 }
 END_TEST
 
-UNIT_MAIN("option", defaults, values, sentences, long_values_fit_into_a_sentence, rows_by_key, numbers, sizes, times,
-	  words, lists, help_for_people, descriptions_are_cut)
+UNIT_MAIN("option", defaults, values, sentences, long_values_fit_into_a_sentence, rows_by_key,
+	  numbers, sizes, times, words, lists, help_for_people, descriptions_are_cut)

@@ -8,7 +8,7 @@
 
 enum { RANDOM_ROUNDS = 50, SPARE = 64 };
 
-/* ---- the two ends of a connection: a handle is the address of the fd ---------------------------- */
+/* ---- the two ends of a connection: a handle is the address of the fd ------------------------- */
 
 static struct samples samples;
 
@@ -141,7 +141,7 @@ static void sample(enum fop_id op, union fop_args *args)
 	}
 }
 
-/* ---- there and back ---------------------------------------------------------------------------- */
+/* ---- there and back -------------------------------------------------------------------------- */
 
 static void args_round(enum fop_id op)
 {
@@ -212,7 +212,7 @@ START_TEST(answers_there_and_back)
 }
 END_TEST
 
-/* ---- damage -------------------------------------------------------------------------------------- */
+/* ---- damage ---------------------------------------------------------------------------------- */
 
 /* Lengths at which to cut: each for short messages, the ends and some between for long ones. */
 static size_t next_cut(size_t at, size_t len)
@@ -231,7 +231,8 @@ static void args_cut(enum fop_id op)
 	for (size_t len = 0; len < m.len; len = next_cut(len, m.len)) {
 		part = message_part(&m, len);
 		w = decoder(&part);
-		ck_assert_msg(wire_get_args(&w, op, &got) == -EPROTO, "%s cut to %zu", fop_names[op], len);
+		ck_assert_msg(wire_get_args(&w, op, &got) == -EPROTO, "%s cut to %zu",
+			      fop_names[op], len);
 		args_drop(op, &got);
 		message_free(&part);
 	}
@@ -250,7 +251,8 @@ static void reply_cut(enum fop_id op)
 	for (size_t len = 0; len < m.len; len = next_cut(len, m.len)) {
 		part = message_part(&m, len);
 		w = decoder(&part);
-		ck_assert_msg(wire_get_reply(&w, op, &got) == -EPROTO, "%s cut to %zu", fop_names[op], len);
+		ck_assert_msg(wire_get_reply(&w, op, &got) == -EPROTO, "%s cut to %zu",
+			      fop_names[op], len);
 		reply_drop(op, &got);
 		message_free(&part);
 	}
@@ -317,7 +319,7 @@ START_TEST(flipped_bits_do_no_harm)
 }
 END_TEST
 
-/* ---- room ------------------------------------------------------------------------------------------ */
+/* ---- room ------------------------------------------------------------------------------------ */
 
 static void args_room(enum fop_id op)
 {
@@ -411,7 +413,7 @@ START_TEST(payload_none_and_empty)
 }
 END_TEST
 
-/* ---- what a handler could not bear ----------------------------------------------------------------- */
+/* ---- what a handler could not bear ----------------------------------------------------------- */
 
 static int decode_name(const char *name, size_t len)
 {
@@ -440,12 +442,14 @@ static int decode_name(const char *name, size_t len)
 START_TEST(names_that_are_none)
 {
 	static const struct { const char *name; size_t len; } bad[] = {
-		{ "", 0 }, { ".", 1 }, { "..", 2 }, { "a/b", 3 }, { "/", 1 }, { "../x", 4 }, { "a\0b", 3 }, { "\0", 1 },
+		{ "", 0 },  { ".", 1 },	   { "..", 2 },	  { "a/b", 3 },
+		{ "/", 1 }, { "../x", 4 }, { "a\0b", 3 }, { "\0", 1 },
 	};
 	static const char *const good[] = { "a", "...", "..a", ".a", "a b\n", "\xff\xfe" };
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		ck_assert_msg(decode_name(bad[i].name, bad[i].len) == -EPROTO, "\"%s\"", bad[i].name);
+		ck_assert_msg(decode_name(bad[i].name, bad[i].len) == -EPROTO, "\"%s\"",
+			      bad[i].name);
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
 		ck_assert_msg(decode_name(good[i], strlen(good[i])) == 0, "\"%s\"", good[i]);
 }
@@ -512,7 +516,9 @@ END_TEST
 
 START_TEST(times_and_types_that_are_none)
 {
-	struct stat_reply reply = { .attr = { .mode = S_IFREG, .nlink = 1, .mtime = { 1, 1000000000 } } };
+	struct stat_reply reply = {
+		.attr = { .mode = S_IFREG, .nlink = 1, .mtime = { 1, 1000000000 } }
+	};
 	struct message m = put_reply(FOP_stat, (union fop_reply *)&reply);
 	struct wire w = decoder(&m);
 	struct inode odd = { .gfid = { { 1 } }, .type = 0x3000, .refs = 1 };
@@ -548,7 +554,7 @@ START_TEST(dicts_have_one_order)
 }
 END_TEST
 
-/* ---- header and single values ------------------------------------------------------------------------ */
+/* ---- header and single values ---------------------------------------------------------------- */
 
 static void header_round(const struct wire_header *h)
 {
@@ -585,9 +591,20 @@ static void header_round(const struct wire_header *h)
 START_TEST(headers_there_and_back)
 {
 	static uint32_t groups[WIRE_MAX_GROUPS] = { 1, 2, 3 };
-	struct wire_header h = { .kind = WIRE_REQUEST, .op = FOP_write, .flags = 0x1234, .xid = UINT64_MAX,
-		.session = 1, .txn = 2, .view = 3, .lease = 4, .committed = 5, .uid = 6, .gid = 7, .pid = 8,
-		.deadline_ms = 9, .lk_owner = 10 };
+	struct wire_header h = { .kind = WIRE_REQUEST,
+				 .op = FOP_write,
+				 .flags = 0x1234,
+				 .xid = UINT64_MAX,
+				 .session = 1,
+				 .txn = 2,
+				 .view = 3,
+				 .lease = 4,
+				 .committed = 5,
+				 .uid = 6,
+				 .gid = 7,
+				 .pid = 8,
+				 .deadline_ms = 9,
+				 .lk_owner = 10 };
 
 	header_round(&h);
 	h.groups = (const uint8_t *)groups;
@@ -596,7 +613,9 @@ START_TEST(headers_there_and_back)
 	h.nr_groups = WIRE_MAX_GROUPS;
 	header_round(&h);
 	for (int kind = WIRE_HELLO; kind <= WIRE_EVENT; kind++) {
-		h = (struct wire_header){ .kind = (uint8_t)kind, .op = 1, .flags = 0xffff, .xid = 99 };
+		h = (struct wire_header){
+			.kind = (uint8_t)kind, .op = 1, .flags = 0xffff, .xid = 99
+		};
 		if (kind != WIRE_REQUEST)
 			h.ret = -ENOENT;
 		header_round(&h);
@@ -641,7 +660,10 @@ START_TEST(single_values)
 	wire_put_bytes(&w, "xyz", 3);
 	wire_put_dict(&w, NULL);
 	ck_assert(wire_ok(&w));
-	ck_assert_mem_eq(room, "\x01\x03\x02\x07\x06\x05\x04\x0f\x0e\x0d\x0c\x0b\x0a\x09\x08\x04\x00text\0xyz\0\0", 27);
+	ck_assert_mem_eq(
+		room,
+		"\x01\x03\x02\x07\x06\x05\x04\x0f\x0e\x0d\x0c\x0b\x0a\x09\x08\x04\x00text\0xyz\0\0",
+		27);
 	w = encoder(room, 27);
 	ck_assert_uint_eq(wire_get_u8(&w), 1);
 	ck_assert_uint_eq(wire_get_u16(&w), 0x0203);
@@ -658,7 +680,7 @@ START_TEST(single_values)
 END_TEST
 
 UNIT_MAIN("wire", arguments_there_and_back, answers_there_and_back, cut_anywhere_is_refused,
-	  flipped_bits_do_no_harm, too_little_room_is_an_error, a_second_buf_is_inline, payload_none_and_empty,
-	  names_that_are_none, overlong_names_do_not_leave, objects_that_are_missing,
-	  times_and_types_that_are_none, dicts_have_one_order, headers_there_and_back, headers_that_are_none,
-	  single_values)
+	  flipped_bits_do_no_harm, too_little_room_is_an_error, a_second_buf_is_inline,
+	  payload_none_and_empty, names_that_are_none, overlong_names_do_not_leave,
+	  objects_that_are_missing, times_and_types_that_are_none, dicts_have_one_order,
+	  headers_there_and_back, headers_that_are_none, single_values)
