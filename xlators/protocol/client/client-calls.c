@@ -239,8 +239,7 @@ static void client_cancel(struct frame *f)
 		return fail(f, -EINTR);
 	}
 	/* The server answers it; if the connection goes, client_fail_pending() does. */
-	if (c->conn && protocol_send(c->conn, WIRE_CANCEL, call->xid) < 0)
-		client_drop(c, -ENOMEM, "out of memory");
+	client_tell(c, WIRE_CANCEL, call->xid);
 }
 
 void client_any(struct frame *f)

@@ -56,10 +56,8 @@ struct fd *client_newfd(enum fop_id op, const void *args)
 
 static void tell_released(struct client *c, const struct client_fd *cf)
 {
-	if (!c->conn || cf->generation != c->generation || cf->state != FD_OPEN)
-		return;
-	if (protocol_send(c->conn, WIRE_RELEASE, cf->handle) < 0)
-		client_drop(c, -ENOMEM, "out of memory");
+	if (cf->generation == c->generation && cf->state == FD_OPEN)
+		client_tell(c, WIRE_RELEASE, cf->handle);
 }
 
 int client_fd_begin(struct client *c, struct fd *fd, const struct identity *id)

@@ -108,6 +108,15 @@ void client_drop(struct client *c, int err, const char *fmt, ...)
 	conn_close(c->closing, err, false);
 }
 
+void client_tell(struct client *c, enum wire_kind kind, uint64_t xid)
+{
+	int ret = c->conn ? protocol_send(c->conn, kind, xid) : 0;
+
+	/* Not connected: it has just broken, and we are about to be told why. */
+	if (ret < 0 && ret != -ENOTCONN)
+		client_drop(c, ret, "%s", strerror(-ret));
+}
+
 static void client_closed(struct conn *conn, int err)
 {
 	struct client *c = conn_ctx(conn);
@@ -158,8 +167,8 @@ static void tick_fire(struct timer *t)
 		return client_drop(c, -ETIMEDOUT, "it lives, but has answered none of %u operations for %llu s "
 				   "(transport-timeout)", c->nr_pending - c->nr_lock_waits,
 				   (unsigned long long)c->transport_timeout_ms / 1000);
-	if (silent && c->state != CLIENT_GREETING && protocol_send(c->conn, WIRE_PING, 0) < 0)
-		client_drop(c, -ENOMEM, "out of memory");
+	if (silent && c->state != CLIENT_GREETING)
+		client_tell(c, WIRE_PING, 0);
 }
 
 /* ---- connecting ---- */
@@ -239,8 +248,10 @@ static void heard_event(struct client *c, unsigned what, struct wire *w)
 	c->server_up = what == PROTOCOL_EVENT_UP;
 	if (c->state != CLIENT_UP)
 		return;
-	if (c->server_up)
+	if (c->server_up) {
+		log_notice(c->xl->name, "%s: volume \"%s\" is up there", server_name(c, name), c->remote_subvolume);
 		return notify_up(c);
+	}
 	snprintf(reason, sizeof reason, "%s: volume \"%s\" went down there: %.200s", server_name(c, name),
 		 c->remote_subvolume, text);
 	notify_down(c, false, reason);
@@ -269,9 +280,7 @@ static void client_message(struct conn *conn, struct buf *head, struct buf *payl
 	case WIRE_EVENT:
 		return heard_event(c, h.op, &w);
 	case WIRE_PING:
-		if (protocol_send(conn, WIRE_PONG, h.xid) < 0)
-			client_drop(c, -ENOMEM, "out of memory");
-		return;
+		return client_tell(c, WIRE_PONG, h.xid);
 	case WIRE_PONG:
 		return;
 	default:

@@ -96,6 +96,8 @@ struct client {
 /* client.c */
 /* Gives the connection up: everything pending is answered when it is closed, in a later turn. */
 void client_drop(struct client *c, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Sends a message that is a header alone, if there is a connection. */
+void client_tell(struct client *c, enum wire_kind kind, uint64_t xid);
 /* All open files are open again: tells the parents. */
 void client_ready(struct client *c);
 
