@@ -467,6 +467,71 @@ START_TEST(a_client_that_never_greets)
 }
 END_TEST
 
+/* ---- a client that takes no answers ---- */
+
+static uint64_t peer_fd_out(struct wire *w, struct fd *fd)
+{
+	return 1;
+}
+
+static void peer_request(uint64_t xid, enum fop_id op, const void *args)
+{
+	struct wire *w = conn_begin(peer.conn, 1024);
+
+	w->fd_out = peer_fd_out;
+	wire_put_header(w, &(struct wire_header){ .kind = WIRE_REQUEST, .op = op, .xid = xid });
+	wire_put_args(w, op, args);
+	ck_assert_int_eq(conn_end(peer.conn, w), 0);
+}
+
+static void peer_hello(void)
+{
+	_cleanup_dict_ struct dict *d = dict_new();
+	struct wire *w = conn_begin(peer.conn, 512);
+
+	dict_set_u64(d, "version-min", 1);
+	dict_set_u64(d, "version-max", 1);
+	dict_set_u64(d, "client-id", 77);
+	dict_set_str(d, "volume", "brick");
+	wire_put_header(w, &(struct wire_header){ .kind = WIRE_HELLO });
+	wire_put_dict(w, d);
+	ck_assert_int_eq(conn_end(peer.conn, w), 0);
+}
+
+START_TEST(a_client_that_takes_no_answers)
+{
+	enum { READS = 200, SIZE = 1 << 20 };
+
+	rig_up("mem", "", "");
+	struct inode *inode = rig_inode(1);
+	struct fd *fd = fd_new(inode, O_RDONLY, false);
+	peer.conn = conn_connect(transport_find("mem"), rig.loop, &(struct transport_address){ .host = "brick1" }, 0, NULL,
+				 &peer_handler, NULL);
+	rig_run(100);
+	peer_hello();
+	peer_request(1, FOP_open, &(struct open_args){ .inode = inode, .fd = fd, .flags = O_RDONLY });
+	rig_run(100);
+	ck_assert_int_eq(peer.messages, 2);
+	conn_pause(peer.conn, true);
+	for (int i = 0; i < READS; i++)
+		peer_request(2 + i, FOP_read, &(struct read_args){ .fd = fd, .size = SIZE });
+	rig_run(5000);
+	/* It is not read any more, long before all of its answers fill our memory ... */
+	ck_assert_uint_lt(sink.calls[FOP_read], 100);
+	ck_assert_int_eq(stat_nr(1), 0);
+	/* ... and dropped in the end. */
+	rig_run(40000);
+	ck_assert_str_eq(rig_dumped(rig.server, "sessions"), "1");
+	ck_assert_int_eq(stat_nr(1), 0);
+	ck_assert_int_eq(sink.releases, 1);
+	if (peer.conn)
+		conn_close(peer.conn, 0, true);
+	fd_unref(fd);
+	inode_unref(inode);
+	rig_fini();
+}
+END_TEST
+
 /* ---- limits ---- */
 
 START_TEST(a_lock_wait_may_last)
@@ -510,6 +575,31 @@ START_TEST(requests_beyond_the_limit_wait)
 		rig_call_end(&c[i]);
 	}
 	inode_unref(inode);
+	rig_fini();
+}
+END_TEST
+
+START_TEST(data_beyond_the_limit_waits)
+{
+	struct rig_call c[16];
+
+	rig_up("mem", "option max-request-bytes 1MB\n", "");
+	struct fd *fd = rig_open(1, O_RDWR, NULL);
+	struct buf *data = buf_new(512 << 10);
+	memset(data->data, 1, data->len);
+	sink.hold = true;
+	for (int i = 0; i < 16; i++)
+		rig_call_start(&c[i], FOP_write, &(struct write_args){ .fd = fd, .data = data }, NULL);
+	rig_run(5000);
+	ck_assert_int_ge(sink.nr_held, 2);
+	ck_assert_int_le(sink.nr_held, 4);
+	sink_let_go();
+	for (int i = 0; i < 16; i++) {
+		ck_assert_int_eq(rig_call_wait(&c[i]), 512 << 10);
+		rig_call_end(&c[i]);
+	}
+	buf_unref(data);
+	fd_unref(fd);
 	rig_fini();
 }
 END_TEST
@@ -668,5 +758,6 @@ UNIT_MAIN("protocol-bad",
 	  another_version, garbage_is_dropped, random_requests_harm_nobody, half_open_connections_push_each_other_out,
 	  a_server_that_never_greets, a_server_that_chose_another_version, a_silent_server_is_given_up,
 	  a_stuck_server_is_given_up, a_server_that_talks_nonsense, a_client_that_never_greets, a_lock_wait_may_last,
-	  requests_beyond_the_limit_wait, messages_that_are_too_long, a_flood_of_writes_waits_its_turn, too_many_clients,
+	  requests_beyond_the_limit_wait, data_beyond_the_limit_waits, a_client_that_takes_no_answers,
+	  messages_that_are_too_long, a_flood_of_writes_waits_its_turn, too_many_clients,
 	  a_port_that_is_taken, options_that_are_wrong, the_volume_file_is_given)
