@@ -20,7 +20,7 @@ tests_xlator_test_protocol_LDADD = libglusterfs.la $(CHECK_LIBS)
 tests_xlator_test_protocol_bad_SOURCES = tests/xlator/test_protocol_bad.c \
 	tests/xlator/protocol_rig.c tests/xlator/protocol_rig.h
 tests_xlator_test_protocol_bad_CFLAGS = $(XLATOR_TEST_CFLAGS)
-tests_xlator_test_protocol_bad_LDADD = libglusterfs.la $(CHECK_LIBS)
+tests_xlator_test_protocol_bad_LDADD = libfetch.la libglusterfs.la $(CHECK_LIBS)
 
 tests_xlator_test_posix_dir_SOURCES = tests/xlator/test_posix_dir.c tests/xlator/brick.h
 tests_xlator_test_posix_dir_CFLAGS = $(XLATOR_TEST_CFLAGS)
@@ -29,4 +29,3 @@ tests_xlator_test_posix_dir_LDADD = libglusterfs.la $(CHECK_LIBS)
 tests_xlator_test_posix_brick_SOURCES = tests/xlator/test_posix_brick.c tests/xlator/brick.h
 tests_xlator_test_posix_brick_CFLAGS = $(XLATOR_TEST_CFLAGS)
 tests_xlator_test_posix_brick_LDADD = libglusterfs.la $(CHECK_LIBS)
-tests_xlator_test_protocol_bad_LDADD = libfetch.la libglusterfs.la $(CHECK_LIBS)
