@@ -57,10 +57,10 @@ static size_t names_volume(const char *option, size_t len, const char *name)
 }
 
 /* One VOLUME.KEY=VALUE, where VOLUME may be a pattern. It is cut in two, and the tree refers to it. */
-static void override(struct volfile *vf, char *option, struct diag *diag)
+static void override(struct volfile *vf, char *option, bool mounts, struct diag *diag)
 {
 	char *equals = strchr(option, '=');
-	bool found = false;
+	bool found = mounts && strncmp(option, "fuse.", 5) == 0;	/* of the mount: push_mount() */
 
 	if (!equals) {
 		problem(diag, option, "it must be VOLUME.KEY=VALUE");
@@ -105,7 +105,7 @@ struct volfile *load_volfile(const struct settings *s, struct diag *diag)
 	if (!vf)
 		return NULL;
 	for (size_t i = 0; i < s->nr_xlator_options; i++)
-		override(vf, s->xlator_options[i], diag);
+		override(vf, s->xlator_options[i], s->mount_point != NULL, diag);
 	if (diag_errors(diag) > before) {
 		volfile_free(vf);
 		return NULL;

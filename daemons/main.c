@@ -53,7 +53,7 @@ static const struct argp_option options[] = {
 	{ "strict", KEY_STRICT, NULL, 0, "Options that a translator does not know are errors, not warnings", 2 },
 	{ "xlator-path", KEY_XLATOR_PATH, "DIR", 0, "Look for translators in DIR first; may be repeated", 2 },
 	{ "xlator-option", KEY_XLATOR_OPTION, "VOLUME.KEY=VALUE", 0, "Override an option of the volume file; VOLUME may "
-	  "be a pattern; may be repeated", 2 },
+	  "be a pattern, or fuse for the mount; may be repeated", 2 },
 	{ "volume-name", 'n', "NAME", 0, "The volume to mount [default: the last one of the file]", 2 },
 	{ "print-logdir", KEY_PRINT_LOGDIR, NULL, 0, "Print the directory of logs", 2 },
 	{ "print-statedumpdir", KEY_PRINT_DUMPDIR, NULL, 0, "Print the directory of statedumps", 2 },

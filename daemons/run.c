@@ -74,7 +74,7 @@ static struct diag *tell_problems(struct diag *diag)
 
 static int push_mount(struct graph *g, const struct settings *s)
 {
-	const char *options[16];
+	const char *options[2 * (8 + XLATOR_OPTIONS_MAX) + 1];
 	size_t n = 0;
 	const struct { const char *key, *value; } given[] = {
 		{ "mount-point", s->mount_point },
@@ -90,6 +90,13 @@ static int push_mount(struct graph *g, const struct settings *s)
 			continue;
 		options[n++] = given[i].key;
 		options[n++] = given[i].value;
+	}
+	/* --xlator-option fuse.KEY=VALUE, which load.c has cut in two */
+	for (size_t i = 0; i < s->nr_xlator_options; i++) {
+		if (strncmp(s->xlator_options[i], "fuse.", 5))
+			continue;
+		options[n++] = s->xlator_options[i] + 5;
+		options[n++] = strchr(s->xlator_options[i], '\0') + 1;
 	}
 	options[n] = NULL;
 	return graph_push(g, "mount/fuse", "fuse", options);

@@ -2,10 +2,15 @@
 #
 # The directory of translators is compiled in, so the tests run what `make install` puts below inst/, and
 # name that directory (functions.sh). One at a time: make check TESTS=tests/system/daemon.sh
-system_tests = tests/system/examples.sh tests/system/daemon.sh
+system_tests = tests/system/examples.sh tests/system/daemon.sh tests/system/fuse.sh
 TESTS += $(system_tests)
 EXTRA_DIST += $(system_tests) tests/functions.sh tests/system/README
 check_DATA += inst/stamp
+
+# every family of file system calls, for fuse.sh and others
+check_PROGRAMS += tests/system/fuse-calls
+tests_system_fuse_calls_SOURCES = tests/system/fuse-calls.c
+
 AM_TESTS_ENVIRONMENT += GF_SRCDIR='$(abs_srcdir)' GF_DESTDIR='$(abs_builddir)/inst' GF_SBINDIR='$(sbindir)' \
 	GF_LIBDIR='$(libdir)' GF_SYSCONFDIR='$(sysconfdir)' GF_XLATORDIR='$(xlatordir)'; \
 	export GF_SRCDIR GF_DESTDIR GF_SBINDIR GF_LIBDIR GF_SYSCONFDIR GF_XLATORDIR;

@@ -96,10 +96,14 @@ void request_attr(struct request *r, const struct attr *attr)
 
 /* ---- getattr ---- */
 
+static void wind_getattr(struct request *r);
+
 static void getattr_done(struct frame *f, int child, int ret, const struct stat_reply *reply)
 {
 	struct request *r = request_of(f);
 
+	if (request_retry(r, ret))
+		return wind_getattr(r);
 	if (ret < 0)
 		return request_error(r, ret);
 	node_seen(r->mount, r->inode, &reply->attr, r->changes);
@@ -135,10 +139,14 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 /* ---- setattr: the size first, then all the rest ---- */
 
+static void setattr_rest(struct request *r);
+
 static void setattr_done(struct frame *f, int child, int ret, const struct setattr_reply *reply)
 {
 	struct request *r = request_of(f);
 
+	if (request_retry(r, ret))
+		return setattr_rest(r);
 	if (ret < 0) {
 		node_recent_drop(r->mount, r->inode);
 		return request_error(r, ret);
@@ -195,6 +203,15 @@ static uint32_t valid_bits(int to_set)
 	return valid;
 }
 
+/* A kernel with a writeback cache brings the times of written files later, also of those that are removed by then. */
+static bool flushes_times(const struct request *r, int to_set)
+{
+	const struct node *n = node_find(r->mount, r->inode);
+	const int times = FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_CTIME;
+
+	return r->mount->writeback_cache && n && n->gone && LIST_EMPTY(&n->handles) && !(to_set & ~times);
+}
+
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, struct fuse_file_info *fi)
 {
 	struct request *r = request_new_change(req, ino);
@@ -213,6 +230,8 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, str
 		struct truncate_args a = { .inode = r->inode, .fd = r->fd, .size = st->st_size };
 
 		wind_truncate(r->root, 0, &a, setattr_truncate_done);
+	} else if (flushes_times(r, to_set)) {
+		request_attr(r, &r->attr);
 	} else if (r->valid) {
 		setattr_rest(r);
 	} else {

@@ -34,7 +34,7 @@ static void opendir_done(struct frame *f, int child, int ret, const struct opend
 		return request_error(r, ret);
 	}
 	node_seen(m, r->inode, &reply->attr, r->changes);
-	handle_opened(r->handle, &r->fi);
+	handle_opened(m, r->handle, &r->fi);
 	if (reply_lost(m, fuse_reply_open(r->req, &r->fi)))
 		handle_free(m, r->handle);
 	request_end(r);

@@ -43,7 +43,7 @@ static void open_done(struct frame *f, int child, int ret, const struct open_rep
 	bool truncated = r->handle->fd->flags & O_TRUNC;
 	const struct attr *before = attr_present(&reply->before) || truncated ? &reply->before : &reply->attr;
 	r->fi.keep_cache = node_opened(m, r->inode, before, &reply->attr, truncated, r->changes);
-	handle_opened(r->handle, &r->fi);
+	handle_opened(m, r->handle, &r->fi);
 	if (reply_lost(m, fuse_reply_open(r->req, &r->fi)))
 		handle_free(m, r->handle);	/* interrupted: there will be no RELEASE */
 	request_end(r);
@@ -89,7 +89,7 @@ static void create_done(struct frame *f, int child, int ret, const struct create
 	n->pages = true;
 	xattr_note_created(m, n);
 	r->fi.keep_cache = 1;
-	handle_opened(r->handle, &r->fi);
+	handle_opened(m, r->handle, &r->fi);
 	if (reply_lost(m, fuse_reply_create(r->req, &e, &r->fi))) {
 		handle_free(m, r->handle);
 		node_forget(m, r->other, 1);
@@ -271,6 +271,9 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse
 		return;
 	if (whence != SEEK_DATA && whence != SEEK_HOLE)
 		return request_error(r, -EINVAL);
+	/* Pages that only the kernel has are no holes, but the brick would say so: the kernel does without us then. */
+	if (r->mount->writeback_cache)
+		return request_error(r, -ENOSYS);
 	struct seek_args a = { .fd = handle_fd(fi), .offset = off, .whence = whence };
 	wind_seek(r->root, 0, &a, seek_done);
 }

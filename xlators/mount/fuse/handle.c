@@ -25,9 +25,14 @@ struct handle *handle_new(struct mount *m, struct inode *inode, uint32_t flags, 
 	return h;
 }
 
-void handle_opened(struct handle *h, struct fuse_file_info *fi)
+void handle_opened(struct mount *m, struct handle *h, struct fuse_file_info *fi)
 {
-	h->opened = true;
+	struct node *n = node_find(m, h->fd->inode);
+
+	if (n) {
+		LIST_INSERT_HEAD(&n->handles, h, in_node);
+		h->opened = true;
+	}
 	fi->fh = (uintptr_t)h;
 }
 
@@ -36,6 +41,8 @@ void handle_free(struct mount *m, struct handle *h)
 	if (!h)
 		return;
 	LIST_REMOVE(h, link);
+	if (h->opened)
+		LIST_REMOVE(h, in_node);
 	m->stats.nr_handles--;
 	piece_drop(h);
 	fd_unref(h->fd);

@@ -48,12 +48,14 @@ struct version {
 struct node {
 	struct inode *inode;		/* held */
 	LIST_ENTRY(node) link;
+	LIST_HEAD(, handle) handles;	/* open files of it */
 	uint64_t lookups;		/* how often the kernel was given the nodeid, minus what it forgot */
 	uint64_t changed;		/* mount->changes when the last change of ours was answered */
 	struct version known;
 	uint64_t absent_until_ns;	/* until then ... */
 	uint8_t absent;			/* ... these xattrs are known not to be there (bits, see xattr.c) */
 	bool known_valid;
+	bool gone;			/* we have removed its last name */
 	bool pages;			/* has been opened: the kernel may hold pages */
 };
 
@@ -67,7 +69,7 @@ struct recent {
 struct handle {
 	struct fd *fd;			/* held while the kernel has it open */
 	bool opened;			/* the kernel has it; otherwise a request does */
-	LIST_ENTRY(handle) link;
+	LIST_ENTRY(handle) link, in_node;
 	/* a directory: what was fetched and not yet given to the kernel */
 	struct dirents *piece;
 	const struct dirent_entry *at;	/* the next one to give */
@@ -176,6 +178,9 @@ static inline bool reply_lost(const struct mount *m, int reply_ret)
 }
 /* Answers 0 or -errno, and ends. */
 void request_error(struct request *r, int err);
+/* An operation on the object failed: is there an open file of it, r->fd from now on, to try again with?  For
+ * objects that have lost their last name; the kernel does not say which file fchmod(2) and others came from. */
+bool request_retry(struct request *r, int ret);
 /* Copies a name into the call.  False: there was no memory, r was answered. */
 bool request_name(struct request *r, const char *name);
 /* The gfid for what a change creates. */
@@ -279,7 +284,7 @@ void lock_release_flock(struct mount *m, struct handle *h, uint64_t owner);
 /* A new handle for inode with an open file in the making; belongs to the request until handle_opened(). */
 struct handle *handle_new(struct mount *m, struct inode *inode, uint32_t flags, bool directory);
 /* To be called before fi is answered: fi->fh. */
-void handle_opened(struct handle *h, struct fuse_file_info *fi);
+void handle_opened(struct mount *m, struct handle *h, struct fuse_file_info *fi);
 void handle_free(struct mount *m, struct handle *h);		/* takes NULL */
 static inline struct handle *handle_of(const struct fuse_file_info *fi)
 {

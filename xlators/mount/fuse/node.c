@@ -44,6 +44,7 @@ struct node *node_lookup(struct mount *m, struct inode *inode)
 		if (!n)
 			return NULL;
 		n->inode = inode_ref(inode);
+		LIST_INIT(&n->handles);
 		*inode_slot(inode, m->xl) = (uintptr_t)n;
 		LIST_INSERT_HEAD(&m->nodes, n, link);
 		m->stats.nr_nodes++;
@@ -56,6 +57,7 @@ void node_free(struct mount *m, struct node *n)
 {
 	struct inode *inode = n->inode;
 
+	assert(LIST_EMPTY(&n->handles));
 	node_recent_drop(m, inode);
 	LIST_REMOVE(n, link);
 	m->stats.nr_nodes--;
@@ -194,8 +196,12 @@ void node_changed_attr(struct mount *m, const struct attr *attr, uint64_t since)
 	if (!attr_present(attr))
 		return;
 	_cleanup_inode_ struct inode *inode = inode_find(xl_inodes(m->xl), &attr->gfid);
-	if (inode)
-		node_changed(m, inode, NULL, attr, since);
+	if (!inode)
+		return;
+	node_changed(m, inode, NULL, attr, since);
+	struct node *n = node_find(m, inode);
+	if (n)
+		n->gone = attr->nlink == 0;
 }
 
 bool node_opened(struct mount *m, struct inode *inode, const struct attr *before, const struct attr *attr,

@@ -104,6 +104,16 @@ void request_error(struct request *r, int err)
 	request_end(r);
 }
 
+bool request_retry(struct request *r, int ret)
+{
+	const struct node *n = node_find(r->mount, r->inode);
+
+	if ((ret != -ESTALE && ret != -ENOENT) || r->fd || !n || LIST_EMPTY(&n->handles))
+		return false;
+	r->fd = fd_ref(LIST_FIRST(&n->handles)->fd);
+	return true;
+}
+
 bool request_name(struct request *r, const char *name)
 {
 	r->name = frame_strdup(r->root, name);

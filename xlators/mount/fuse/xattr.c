@@ -75,12 +75,16 @@ static void reply_sized(struct request *r, const void *value, size_t len)
 	request_end(r);
 }
 
+static void wind_get(struct request *r);
+
 static void getxattr_done(struct frame *f, int child, int ret, const struct getxattr_reply *reply)
 {
 	struct request *r = request_of(f);
 	struct mount *m = r->mount;
 	struct node *n = node_find(m, r->inode);
 
+	if (request_retry(r, ret))
+		return wind_get(r);
 	if (ret < 0) {
 		uint8_t bit = absent_bit(r->name);
 
@@ -90,6 +94,13 @@ static void getxattr_done(struct frame *f, int child, int ret, const struct getx
 		return request_error(r, ret);
 	}
 	reply_sized(r, reply->value ? reply->value->data : NULL, reply->value ? reply->value->len : 0);
+}
+
+static void wind_get(struct request *r)
+{
+	struct getxattr_args a = { .inode = r->inode, .fd = r->fd, .name = r->name };
+
+	wind_getxattr(r->root, 0, &a, getxattr_done);
 }
 
 void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
@@ -108,25 +119,49 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 	if (is_hidden(name))
 		return request_error(r, -ENODATA);
 	r->size = size;
-	wind_getxattr(r->root, 0, &(struct getxattr_args){ .inode = r->inode, .name = r->name }, getxattr_done);
+	wind_get(r);
 }
+
+static void wind_set(struct request *r);
 
 static void setxattr_done(struct frame *f, int child, int ret, const struct setxattr_reply *reply)
 {
 	struct request *r = request_of(f);
 
+	if (request_retry(r, ret))
+		return wind_set(r);
 	if (ret >= 0)
 		node_changed(r->mount, r->inode, NULL, &reply->attr, r->changes);
 	request_error(r, ret < 0 ? ret : 0);
 }
 
+static void wind_remove(struct request *r);
+
 static void removexattr_done(struct frame *f, int child, int ret, const struct removexattr_reply *reply)
 {
 	struct request *r = request_of(f);
 
+	if (request_retry(r, ret))
+		return wind_remove(r);
 	if (ret >= 0)
 		node_changed(r->mount, r->inode, NULL, &reply->attr, r->changes);
 	request_error(r, ret < 0 ? ret : 0);
+}
+
+static void wind_set(struct request *r)
+{
+	struct setxattr_args a = {
+		.inode = r->inode, .fd = r->fd, .name = r->name, .value = r->buf, .flags = r->valid,
+	};
+
+	wind_setxattr(r->root, 0, &a, setxattr_done);
+}
+
+static void wind_remove(struct request *r)
+{
+	struct removexattr_args a = { .inode = r->inode, .fd = r->fd, .name = r->name };
+
+	wind_removexattr(r->root, 0, &a, removexattr_done);
 }
 
 /* A request that changes an xattr; NULL: answered. */
@@ -155,8 +190,8 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
 	r->buf = buf_copy(value, size);
 	if (!r->buf)
 		return request_error(r, -ENOMEM);
-	struct setxattr_args a = { .inode = r->inode, .name = r->name, .value = r->buf, .flags = flags };
-	wind_setxattr(r->root, 0, &a, setxattr_done);
+	r->valid = flags;
+	wind_set(r);
 }
 
 void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
@@ -164,8 +199,7 @@ void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 	struct request *r = xattr_change(req, ino, name);
 
 	if (r)
-		wind_removexattr(r->root, 0, &(struct removexattr_args){ .inode = r->inode, .name = r->name },
-				 removexattr_done);
+		wind_remove(r);
 }
 
 /* trusted.* is for the superuser only; the kernel checks that when one is read, but not in a list. */
@@ -176,12 +210,16 @@ static bool is_listed(const struct request *r, const char *name)
 	return !is_hidden(name);
 }
 
+static void wind_list(struct request *r);
+
 static void listxattr_done(struct frame *f, int child, int ret, const struct listxattr_reply *reply)
 {
 	struct request *r = request_of(f);
 	const char *names = reply && reply->names ? (const char *)reply->names->data : NULL;
 	size_t len = names ? reply->names->len : 0, used = 0;
 
+	if (request_retry(r, ret))
+		return wind_list(r);
 	if (ret < 0)
 		return request_error(r, ret);
 	if (len && (names[len - 1] || len > XATTR_NAMES_MAX))
@@ -200,6 +238,11 @@ static void listxattr_done(struct frame *f, int child, int ret, const struct lis
 	reply_sized(r, out, used);
 }
 
+static void wind_list(struct request *r)
+{
+	wind_listxattr(r->root, 0, &(struct listxattr_args){ .inode = r->inode, .fd = r->fd }, listxattr_done);
+}
+
 void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
 	struct request *r = request_new(req, ino);
@@ -207,5 +250,5 @@ void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 	if (!r)
 		return;
 	r->size = size;
-	wind_listxattr(r->root, 0, &(struct listxattr_args){ .inode = r->inode }, listxattr_done);
+	wind_list(r);
 }

@@ -1,0 +1,280 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-3.0-or-later
+# mount/fuse as programs meet it: every family of system calls on several graphs, options of the mount, two hosts on
+# one volume (close-to-open), ends of all kinds.
+
+# Not in the mount namespaces that other tests make meanwhile: a copy of a mount there would keep it alive after umount.
+if [ -z "${GF_OWN_MOUNTS:-}" ] && unshare --mount true 2>/dev/null; then
+	GF_OWN_MOUNTS=1 exec unshare --mount --propagation private "$0" "$@"
+fi
+. "${GF_SRCDIR:-$(dirname "$0")/../..}/tests/functions.sh"
+
+need_mount
+need_xlator storage/posix features/posix-locks performance/io-threads protocol/client protocol/server
+calls=${GF_FUSE_CALLS:-$PWD/tests/system/fuse-calls}
+[ -x "$calls" ] || skip "no $calls (make check builds it)"
+mkdir "$TMP/brick" "$TMP/mnt" "$TMP/other"
+
+# stack FILE BRICK TYPE...: a volume file, storage/posix with the types on top of it.
+stack()
+{
+	local file=$1 below=brick type n=0
+
+	posix_volume brick "$2" >"$file"
+	shift 2
+	for type; do
+		n=$((n + 1))
+		printf 'volume v%d\n  type %s\n  subvolumes %s\nend-volume\n' "$n" "$type" "$below" >>"$file"
+		below=v$n
+	done
+}
+
+# ended: the mount on $TMP/mnt and its process are gone.
+ended()
+{
+	must_wait_for 20 dead "$pid"
+	check not_mounted "$TMP/mnt"
+	check test -z "$(ls -A "$TMP/mnt")"
+}
+
+# all_calls NAME ARGUMENTS...: mounts $TMP/NAME.vol, tries every call, unmounts.
+all_calls()
+{
+	local name=$1
+
+	shift
+	note "every call: $name $*"
+	rm -rf "$TMP/brick"
+	mkdir "$TMP/brick"
+	start_mount "$name" "$TMP/$name.vol" "$TMP/mnt" "$@" || die "cannot mount $name"
+	expect 0 '^$' timeout 300 "$calls" "$TMP/mnt"
+	umount "$TMP/mnt" || fail "umount"
+	ended
+}
+
+graphs()
+{
+	stack "$TMP/plain.vol" "$TMP/brick"
+	stack "$TMP/locks.vol" "$TMP/brick" features/posix-locks performance/io-threads
+	all_calls plain
+	grep -q 'keep no locks' "$TMP/plain.log" || fail "locks of this host only, and the log does not say so"
+	all_calls locks
+	! grep -q 'keep no locks' "$TMP/locks.log" || fail "the log says that there are no locks"
+	all_calls locks --attr-timeout=0 --entry-timeout=0
+	all_calls plain --xlator-option=fuse.writeback-cache=on --xlator-option=fuse.send-groups=on
+}
+
+options()
+{
+	local line
+
+	note "options of the mount"
+	start_mount plain "$TMP/plain.vol" "$TMP/mnt" --fs-name 'a name, with a comma' -o noexec,noatime,nodiratime ||
+		die "cannot mount"
+	line=$(grep " $TMP/mnt " /proc/self/mounts)
+	check grep -q 'a\\040name,\\040with' <<<"$line"
+	check grep -q ' fuse.glusterfs rw,nosuid,nodev,noexec,noatime' <<<"$line"
+	check grep -q 'default_permissions,allow_other' <<<"$line"
+	check test "$(df --output=fstype "$TMP/mnt" | tail -1)" = fuse.glusterfs
+	cp /bin/true "$TMP/mnt/true"
+	expect 126 '' "$TMP/mnt/true"
+	umount "$TMP/mnt"
+	ended
+	start_mount plain "$TMP/plain.vol" "$TMP/mnt" --read-only || die "cannot mount"
+	expect error 'Read-only' touch "$TMP/mnt/new"
+	check test -e "$TMP/mnt/true"
+	umount "$TMP/mnt"
+	ended
+	expect error 'no mount option "noexce"' glusterfs -f "$TMP/plain.vol" -o noexce "$TMP/mnt"
+	expect error 'direct-io-mode.*perhaps' glusterfs -f "$TMP/plain.vol" --xlator-option fuse.direct-io-mode=perhaps "$TMP/mnt"
+	check not_mounted "$TMP/mnt"
+}
+
+direct_io()
+{
+	note "direct-io-mode"
+	start_mount plain "$TMP/plain.vol" "$TMP/mnt" --direct-io-mode=enable || die "cannot mount"
+	expect 0 '' timeout 60 "$calls" "$TMP/mnt" test_data
+	umount "$TMP/mnt"
+	ended
+}
+
+bad_mount_points()
+{
+	note "mount points that cannot be"
+	expect error 'No such file|no such directory' glusterfs -f "$TMP/plain.vol" "$TMP/none"
+	touch "$TMP/file"
+	expect error 'not a directory' glusterfs -f "$TMP/plain.vol" "$TMP/file"
+	start_mount plain "$TMP/plain.vol" "$TMP/mnt" || die "cannot mount"
+	kill -KILL "$pid"
+	must_wait_for 10 dead "$pid"
+	expect error 'umount '"$TMP/mnt" glusterfs -f "$TMP/plain.vol" "$TMP/mnt"
+	umount "$TMP/mnt" || fail "umount of a dead mount"
+	client_volume client 1 brick >"$TMP/nobody.vol"
+	expect error 'not permitted to mount.*root' setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin \
+		"$SBIN/glusterfs" --xlator-path="$XLATORS" -l - -N -f "$TMP/nobody.vol" "$TMP/other"
+	expect error 'no FUSE.*modprobe fuse' unshare --mount bash -c 'mount -t tmpfs none /dev && mknod /dev/null c 1 3 &&
+		exec "$@"' - "$SBIN/glusterfs" --xlator-path="$XLATORS" -l - -N -f "$TMP/nobody.vol" "$TMP/other"
+	check not_mounted "$TMP/other"
+}
+
+# A process that keeps a file open and a page of a mapping that nobody has written back.
+cat >"$TMP/busy.py" <<'END'
+import mmap, sys, time
+f = open(sys.argv[1], "r+b")
+m = mmap.mmap(f.fileno(), 4096)
+m[0:5] = b"dirty"
+open(sys.argv[2], "w").close()
+time.sleep(60)
+END
+
+ends()
+{
+	local signal busy
+
+	note "ends"
+	for signal in TERM INT; do
+		start_mount plain "$TMP/plain.vol" "$TMP/mnt" || die "cannot mount"
+		kill -"$signal" "$pid"
+		ended
+	done
+	command -v python3 >/dev/null || return 0
+	rm -f "$TMP/ready"
+	start_mount plain "$TMP/plain.vol" "$TMP/mnt" || die "cannot mount"
+	head -c 4096 /dev/zero >"$TMP/mnt/mapped"
+	python3 "$TMP/busy.py" "$TMP/mnt/mapped" "$TMP/ready" &
+	busy=$!
+	at_exit "kill $busy 2>/dev/null"
+	must_wait_for 10 test -e "$TMP/ready"
+	expect error 'busy' umount "$TMP/mnt"
+	kill -TERM "$pid"
+	ended
+	check grep -q '^dirty' "$TMP/brick/mapped"
+	kill "$busy"
+	note "a busy mount, unmounted lazily by somebody else"
+	start_mount plain "$TMP/plain.vol" "$TMP/mnt" || die "cannot mount"
+	exec 9>"$TMP/mnt/open"
+	umount -l "$TMP/mnt"
+	echo still >&9
+	exec 9>&-
+	ended
+	check grep -q still "$TMP/brick/open"
+}
+
+# same FILE: both mounts see the same, now.
+same()
+{
+	cmp -s "$TMP/mnt/$1" "$TMP/other/$1"
+}
+
+close_to_open()
+{
+	local i text a=$TMP/mnt b=$TMP/other
+
+	note "two mounts: what one has closed the other reads when it opens it"
+	start_daemon server -f "$TMP/server.vol" || die "no server"
+	server=$pid
+	start_mount a "$TMP/client.vol" "$a" --attr-timeout=60 --entry-timeout=60 || die "cannot mount"
+	start_mount b "$TMP/client.vol" "$b" --attr-timeout=60 --entry-timeout=60 || die "cannot mount"
+	for ((i = 0; i < 30; i++)); do
+		# new, longer, shorter, of the same length, appended to, each after the other has it in its cache
+		for text in "one $i" "longer than before $i" "$i" "same size"; do
+			echo "$text" >"$a/f"
+			[ "$(cat "$b/f")" = "$text" ] || fail "round $i: b read '$(cat "$b/f")', not '$text'"
+			echo "${text^^}" >"$b/f"
+			[ "$(cat "$a/f")" = "${text^^}" ] || fail "round $i: a did not read '${text^^}'"
+			echo more >>"$a/f"
+			[ "$(tail -n 1 "$b/f")" = more ] || fail "round $i: b did not read what was appended"
+			echo and more >>"$b/f"
+			[ "$(tail -n 1 "$a/f")" = "and more" ] || fail "round $i: a did not read what was appended"
+		done
+		# pages in place, size and name as before
+		dd if=/dev/urandom of="$a/big" bs=64k count=3 conv=notrunc status=none
+		cmp "$a/big" "$b/big" || fail "round $i: big is not the same"
+		touch -d '2020-01-01' "$a/big"
+		dd if=/dev/urandom of="$b/big" bs=64k count=3 conv=notrunc status=none
+		touch -d '2020-01-01' "$b/big"
+		cmp "$a/big" "$b/big" || fail "round $i: big with its old time is not the same"
+	done
+	[ ! -e "$b/late" ] || fail "late is there"
+	echo x >"$a/late"
+	[ -e "$b/late" ] || fail "a name that was not there is still not"
+}
+
+# Creates that race: each name is made by whoever comes first, the other opens it.
+creates()
+{
+	local i
+
+	for ((i = 0; i < 200; i++)); do
+		echo "$1 $i" >>"$2/race$i" || return 1
+	done
+}
+
+races()
+{
+	local i first
+
+	note "two mounts: O_CREAT without O_EXCL of the same names"
+	creates a "$TMP/mnt" &
+	first=$!
+	creates b "$TMP/other" || fail "b could not open a file that it wanted to create"
+	wait "$first" || fail "a could not open a file that it wanted to create"
+	for ((i = 0; i < 200; i++)); do
+		[ "$(wc -l <"$TMP/brick/race$i")" -eq 2 ] || fail "race$i has not two lines"
+		same "race$i" || fail "race$i is not the same"
+	done
+}
+
+kept_pages()
+{
+	local before after
+
+	note "pages are kept when nobody else has changed the file"
+	head -c 1M /dev/urandom >"$TMP/mnt/kept"
+	cat "$TMP/mnt/kept" >/dev/null
+	before=$(reads)
+	cat "$TMP/mnt/kept" >/dev/null
+	chmod 600 "$TMP/mnt/kept"
+	cat "$TMP/mnt/kept" >/dev/null
+	printf x | dd of="$TMP/mnt/kept" bs=1 seek=5 conv=notrunc status=none
+	cat "$TMP/mnt/kept" >/dev/null
+	after=$(reads)
+	[ "$((after - before))" -le 1 ] || fail "$((after - before)) reads of pages that were there"
+}
+
+# reads: how many the brick has been asked for.
+reads()
+{
+	local n file
+
+	n=$(grep -c 'statedump: ' "$TMP/server.log")
+	kill -USR1 "$server"
+	must_wait_for 10 eval "[ \$(grep -c 'statedump: ' '$TMP/server.log') -gt $n ]"
+	file=$(sed -n 's/.*statedump: //p' "$TMP/server.log" | tail -n 1)
+	sed -n '/^\[brick/,/^$/s/^calls\.read=\([0-9]*\).*/\1/p' "$file" | grep . || echo 0
+	rm -f "$file"
+}
+
+# One part alone: tests/system/fuse.sh PART
+if [ $# -gt 0 ]; then
+	stack "$TMP/plain.vol" "$TMP/brick"
+	"$@"
+	finish
+fi
+graphs
+options
+direct_io
+bad_mount_points
+ends
+free_port
+{
+	posix_volume brick "$TMP/brick"
+	printf 'volume locks\n  type features/posix-locks\n  subvolumes brick\nend-volume\n'
+	server_volume "$port" locks
+} >"$TMP/server.vol"
+client_volume client "$port" locks >"$TMP/client.vol"
+close_to_open
+races
+kept_pages
+finish
