@@ -26,7 +26,8 @@ enum {
 	WINDOW = 65536, SCAN_BYTES = 256 << 10,
 	COOKIE_DOT = 1, COOKIE_DOTDOT = 2,		/* those of names are larger */
 	LONG_DIRECTORY = 32 << 10,			/* st_size: more than a few hundred names */
-	LONG_PAGE = 64,					/* entries with attributes */
+	LONG_PAGE = 64,					/* entries with attributes; about their bytes on disk, too */
+	PAGE_MAX = 1 << 20,				/* bytes of an answer, whatever was asked for */
 };
 
 struct entry {
@@ -306,7 +307,8 @@ static int page_fill(struct page *pg)
 		struct attr a;
 		int ret;
 
-		if (pg->out->nr && e->cookie != pg->at && pg->used + entry_size(strlen(name)) > pg->size)
+		if (pg->out->nr && e->cookie != pg->at &&
+		    (pg->used + entry_size(strlen(name)) > pg->size || pg->out->used > PAGE_MAX))
 			return 1;
 		ret = entry_attr(pg, name, e->type, &a);
 		if (ret == 0)
@@ -370,6 +372,6 @@ bool posix_readdir_is_long(struct posix_op *op)
 		return true;
 	if (op->frame->op == FOP_readdir)
 		return false;
-	there = scan ? op->pfd->dir_size / entry_size(8) : w->nr - window_find(w, a->offset);
+	there = scan ? op->pfd->dir_size / LONG_PAGE : w->nr - window_find(w, a->offset);
 	return (nr < there ? nr : there) > LONG_PAGE;
 }

@@ -176,6 +176,8 @@ bool posix_read_quick(struct posix_op *op)
 
 	if (a->size > QUICK_READ_MAX || op->pfd->no_nowait || (op->pfd->flags & O_DIRECT))
 		return false;
+	if (loop_is_sim(xl_loop(op->p->xl)))
+		return false;		/* what is in memory is not in the seed */
 	while (done < a->size) {
 		struct iovec v = { op->buf->data + done, a->size - done };
 		ssize_t n = preadv2(op->pfd->fd, &v, 1, (off_t)(a->offset + done), RWF_NOWAIT);

@@ -218,7 +218,10 @@ int posix_obj_open(struct posix *p, const struct identity *id, const struct gfid
 
 	if (ret < 0)
 		return ret;
-	if (direct) {
+	if (o.dir && !id->enforce) {
+		fd = openat(o.fd, ".", flags | O_CLOEXEC);
+		ret = fd < 0 ? -errno : fd;
+	} else if (direct) {
 		fd = openat(o.fd, o.path, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 		ret = fd < 0 ? (errno == ENOENT || errno == ELOOP ? -ESTALE : -errno) : fd;
 	} else {
