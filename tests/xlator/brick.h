@@ -7,9 +7,9 @@
  *	... R.lookup.attr ...			the last answer
  *	brick_down();
  *
- * DO() makes a call and runs the loop until it is answered.  START() only makes it: struct pending, finish().
- * With `threads` the graph has performance/io-threads above the storage.
- * Everything is below `base`, which main removes also when a test has died.
+ * DO() makes a call and runs the loop until it is answered.  START() only makes it: struct pending,
+ * finish(). With `threads` the graph has performance/io-threads above the storage. Everything is
+ * below `base`, which main removes also when a test has died.
  */
 #ifndef TESTS_XLATOR_BRICK_H
 #define TESTS_XLATOR_BRICK_H
@@ -39,10 +39,14 @@ static enum fop_id R_op;
 static struct identity as;		/* on whose behalf DO() calls */
 static uint32_t gfid_counter;
 
-/* ---- the top of the graph -------------------------------------------------------------- */
+/* ---- the top of the graph ------------------------------------------------------------ */
 
 static const struct xlator_type driver = {
-	.abi = XLATOR_ABI, .name = "test/driver", .help = "makes calls", .min_children = 1, .max_children = 1,
+	.abi = XLATOR_ABI,
+	.name = "test/driver",
+	.help = "makes calls",
+	.min_children = 1,
+	.max_children = 1,
 	.parallel = true,
 };
 static const struct xlator_type *const builtins[] = { &driver, NULL };
@@ -105,7 +109,7 @@ static inline int run(enum fop_id op, const void *args)
 #define START(p, name, ...) start(p, FOP_##name, &(struct name##_args){ __VA_ARGS__ })
 #define OK(name, ...) ck_assert_int_eq(DO(name, __VA_ARGS__), 0)
 
-/* ---- graphs ------------------------------------------------------------------------------ */
+/* ---- graphs -------------------------------------------------------------------------- */
 
 static inline void complain(void)
 {
@@ -122,8 +126,11 @@ static inline int brick_try(const char *more)
 	char text[1024];
 	int n = snprintf(text, sizeof text,
 			 "volume brick\n type storage/posix\n option directory %s\n%send-volume\n"
-			 "%s volume top\n type test/driver\n subvolumes %s\nend-volume\n", dir, more,
-			 threads ? "volume iot\n type performance/io-threads\n subvolumes brick\nend-volume\n" : "",
+			 "%s volume top\n type test/driver\n subvolumes %s\nend-volume\n",
+			 dir, more,
+			 threads ? "volume iot\n type performance/io-threads\n subvolumes "
+				   "brick\nend-volume\n"
+				 : "",
 			 threads ? "iot" : "brick");
 
 	L = o.loop = loop_new();
@@ -190,7 +197,8 @@ static inline void brick_up(const char *more)
 /* A file system of our own on dir, which is gone with this process.  False: not possible here. */
 static inline bool mount_tmpfs(const char *options, unsigned long flags)
 {
-	return unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	return unshare(CLONE_NEWNS) == 0 &&
+	       mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
 	       mount("none", dir, "tmpfs", flags, options) == 0;
 }
 
@@ -232,7 +240,8 @@ static inline const char *brick_possible(void)
 {
 	const char *why = NULL;
 
-	snprintf(base, sizeof base, "%s/gf-posix.XXXXXX", access("/var/tmp", W_OK) == 0 ? "/var/tmp" : "/tmp");
+	snprintf(base, sizeof base, "%s/gf-posix.XXXXXX",
+		 access("/var/tmp", W_OK) == 0 ? "/var/tmp" : "/tmp");
 	if (!mkdtemp(base))
 		return "no directory for bricks in /var/tmp or /tmp";
 	chmod(base, 0755);
@@ -245,7 +254,7 @@ static inline const char *brick_possible(void)
 	return why;
 }
 
-/* ---- objects ------------------------------------------------------------------------------ */
+/* ---- objects ------------------------------------------------------------------------- */
 
 static inline struct inode *root(void)
 {
@@ -282,7 +291,8 @@ static inline struct fd *make_file(struct inode *parent, const char *name)
 	struct inode *n = new_inode(S_IFREG);
 	struct fd *fd = fd_new(n, O_RDWR, false);
 
-	OK(create, .parent = parent, .name = name, .inode = n, .fd = fd, .flags = O_RDWR, .mode = 0644);
+	OK(create, .parent = parent, .name = name, .inode = n, .fd = fd, .flags = O_RDWR,
+	   .mode = 0644);
 	inode_unref(n);
 	return fd;
 }
@@ -304,7 +314,8 @@ static inline int write_text(struct fd *fd, uint64_t offset, const char *text, u
 	return ret;
 }
 
-static inline int set_value(struct inode *n, struct fd *fd, const char *name, const char *value, uint32_t flags)
+static inline int set_value(struct inode *n, struct fd *fd, const char *name, const char *value,
+			    uint32_t flags)
 {
 	struct buf *b = buf_copy(value, strlen(value));
 	int ret = DO(setxattr, .inode = n, .fd = fd, .name = name, .value = b, .flags = flags);

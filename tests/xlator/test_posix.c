@@ -5,7 +5,7 @@
 
 #include "brick.h"
 
-/* ---- making and removing ----------------------------------------------------------------- */
+/* ---- making and removing ------------------------------------------------------------- */
 
 START_TEST(create_and_unlink)
 {
@@ -32,7 +32,9 @@ START_TEST(create_and_unlink)
 	/* always exclusive */
 	struct inode *other = new_inode(S_IFREG);
 	struct fd *fd2 = fd_new(other, O_RDWR, false);
-	ck_assert_int_eq(DO(create, .parent = root(), .name = "a", .inode = other, .fd = fd2, .mode = 0600), -EEXIST);
+	ck_assert_int_eq(
+		DO(create, .parent = root(), .name = "a", .inode = other, .fd = fd2, .mode = 0600),
+		-EEXIST);
 	ck_assert(!there(handle_of(&other->gfid)));
 
 	OK(unlink, .parent = root(), .name = "a");
@@ -67,9 +69,13 @@ END_TEST
 
 START_TEST(all_kinds_of_objects)
 {
-	static const struct { uint32_t mode; uint64_t rdev; } kinds[] = {
-		{ S_IFREG | 0640, 0 }, { S_IFIFO | 0600, 0 }, { S_IFSOCK | 0700, 0 },
-		{ S_IFCHR | 0666, (5 << 8) | 0x12 | (0x345 << 20) }, { S_IFBLK | 0600, (0xabc << 8) | 7 },
+	static const struct { uint32_t mode; uint64_t rdev;
+	} kinds[] = {
+		{ S_IFREG | 0640, 0 },
+		{ S_IFIFO | 0600, 0 },
+		{ S_IFSOCK | 0700, 0 },
+		{ S_IFCHR | 0666, (5 << 8) | 0x12 | (0x345 << 20) },
+		{ S_IFBLK | 0600, (0xabc << 8) | 7 },
 	};
 	char name[] = "k0";
 
@@ -78,7 +84,8 @@ START_TEST(all_kinds_of_objects)
 		struct inode *n = new_inode(kinds[i].mode & S_IFMT);
 
 		name[1] = (char)('0' + i);
-		OK(mknod, .parent = root(), .name = name, .inode = n, .mode = kinds[i].mode, .rdev = kinds[i].rdev);
+		OK(mknod, .parent = root(), .name = name, .inode = n, .mode = kinds[i].mode,
+		   .rdev = kinds[i].rdev);
 		ck_assert_uint_eq(R.mknod.attr.mode, kinds[i].mode);
 		ck_assert_uint_eq(R.mknod.attr.rdev, kinds[i].rdev);
 		ck_assert_uint_eq(R.mknod.attr.nlink, 1);
@@ -107,10 +114,12 @@ START_TEST(symlinks)
 	ck_assert_ptr_eq(again, n);
 	inode_unref(again);
 	/* nothing follows it */
-	OK(setattr, .inode = n, .attr = { .uid = 43, .mtime = { 1000, 5 } }, .valid = SET_UID | SET_MTIME);
+	OK(setattr, .inode = n, .attr = { .uid = 43, .mtime = { 1000, 5 } },
+	   .valid = SET_UID | SET_MTIME);
 	ck_assert_uint_eq(R.setattr.attr.uid, 43);
 	ck_assert_int_eq(R.setattr.attr.mtime.sec, 1000);
-	ck_assert_int_eq(DO(setattr, .inode = n, .attr = { .mode = 0777 }, .valid = SET_MODE), -EOPNOTSUPP);
+	ck_assert_int_eq(DO(setattr, .inode = n, .attr = { .mode = 0777 }, .valid = SET_MODE),
+			 -EOPNOTSUPP);
 	ck_assert_int_eq(DO(truncate, .inode = n, .size = 0), -ELOOP);
 	ck_assert_int_lt(set_value(n, NULL, "user.x", "1", 0), 0);
 	ck_assert_int_eq(set_value(n, NULL, "trusted.x", "1", 0), 0);
@@ -207,7 +216,9 @@ START_TEST(names)
 
 		ck_assert_int_eq(DO(lookup, .parent = root(), .name = bad[i], .gfid = g), -EINVAL);
 		ck_assert_int_eq(DO(mkdir, .parent = root(), .name = bad[i], .inode = n), -EINVAL);
-		ck_assert_int_eq(DO(rename, .oldparent = root(), .oldname = bad[i], .newparent = root(), .newname = "x"), -EINVAL);
+		ck_assert_int_eq(DO(rename, .oldparent = root(), .oldname = bad[i],
+				    .newparent = root(), .newname = "x"),
+				 -EINVAL);
 		inode_unref(n);
 	}
 	/* our own directory does not exist */
@@ -215,8 +226,12 @@ START_TEST(names)
 	ck_assert_int_eq(DO(lookup, .parent = root(), .name = ".glusterfs", .gfid = g), -ENOENT);
 	ck_assert_int_eq(DO(mkdir, .parent = root(), .name = ".glusterfs", .inode = n), -EPERM);
 	ck_assert_int_eq(DO(rmdir, .parent = root(), .name = ".glusterfs"), -ENOENT);
-	ck_assert_int_eq(DO(rename, .oldparent = root(), .oldname = ".glusterfs", .newparent = root(), .newname = "x"), -EPERM);
-	ck_assert_int_eq(DO(rename, .oldparent = root(), .oldname = "x", .newparent = root(), .newname = ".glusterfs"), -EPERM);
+	ck_assert_int_eq(DO(rename, .oldparent = root(), .oldname = ".glusterfs",
+			    .newparent = root(), .newname = "x"),
+			 -EPERM);
+	ck_assert_int_eq(DO(rename, .oldparent = root(), .oldname = "x", .newparent = root(),
+			    .newname = ".glusterfs"),
+			 -EPERM);
 	/* elsewhere it is a name as any other */
 	struct inode *f = make_dir(root(), "f"), *dot = make_dir(f, ".glusterfs");
 	inode_unref(dot);
@@ -226,7 +241,7 @@ START_TEST(names)
 }
 END_TEST
 
-/* ---- rename -------------------------------------------------------------------------------- */
+/* ---- rename -------------------------------------------------------------------------- */
 
 #define MOVE(p1, n1, p2, n2, fl) \
 	DO(rename, .oldparent = p1, .oldname = n1, .newparent = p2, .newname = n2, .flags = fl)
@@ -297,7 +312,8 @@ START_TEST(rename_directories)
 	inode_unref(a), inode_unref(b), inode_unref(s), inode_unref(deep), inode_unref(e);
 
 	brick_again();			/* from the handles alone */
-	struct inode *s2 = inode_get(G->inodes, &sg, S_IFDIR), *deep2 = inode_get(G->inodes, &dg, S_IFDIR);
+	struct inode *s2 = inode_get(G->inodes, &sg, S_IFDIR),
+		     *deep2 = inode_get(G->inodes, &dg, S_IFDIR);
 	OK(stat, .inode = s2);
 	OK(lookup, .parent = deep2, .name = "f");
 	struct inode *n = look(root(), "a");
@@ -307,7 +323,7 @@ START_TEST(rename_directories)
 }
 END_TEST
 
-/* ---- data ---------------------------------------------------------------------------------- */
+/* ---- data ---------------------------------------------------------------------------- */
 
 START_TEST(read_and_write)
 {
@@ -430,7 +446,8 @@ START_TEST(unlinked_but_open)
 	ck_assert_int_eq(write_text(fd, 10, "!", 0), 1);
 	OK(truncate, .inode = n, .fd = fd, .size = 5);
 	ck_assert_uint_eq(R.truncate.before.size, 11);
-	OK(setattr, .inode = n, .fd = fd, .attr = { .mode = 0600, .uid = 9, .gid = 8, .atime = { 3, 4 } },
+	OK(setattr, .inode = n, .fd = fd,
+	   .attr = { .mode = 0600, .uid = 9, .gid = 8, .atime = { 3, 4 } },
 	   .valid = SET_MODE | SET_UID | SET_GID | SET_ATIME | SET_MTIME_NOW);
 	ck_assert_uint_eq(R.setattr.attr.mode, S_IFREG | 0600);
 	ck_assert_uint_eq(R.setattr.attr.uid, 9);
@@ -467,18 +484,22 @@ START_TEST(truncate_fallocate_seek_copy)
 	ck_assert_uint_eq(R.seek.offset, 4096);
 	ck_assert_int_eq(DO(seek, .fd = a, .offset = 8192, .whence = SEEK_DATA), -ENXIO);
 	ck_assert_int_eq(DO(seek, .fd = a, .offset = 0, .whence = SEEK_END), -EINVAL);
-	OK(fallocate, .fd = a, .mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, .offset = 0, .length = 4096);
+	OK(fallocate, .fd = a, .mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, .offset = 0,
+	   .length = 4096);
 	ck_assert_int_eq(DO(read, .fd = a, .size = 4), 4);
 	ck_assert_int_eq(memcmp(R.read.data->data, "\0\0\0\0", 4), 0);
 	ck_assert_int_lt(DO(fallocate, .fd = a, .mode = 0x4000, .length = 1), 0);
 
 	write_text(a, 0, "copy me", 0);
-	ck_assert_int_eq(DO(copy_file_range, .in = a, .in_offset = 5, .out = b, .out_offset = 1, .length = 2), 2);
+	ck_assert_int_eq(DO(copy_file_range, .in = a, .in_offset = 5, .out = b, .out_offset = 1,
+			    .length = 2),
+			 2);
 	ck_assert_uint_eq(R.copy_file_range.before.size, 0);
 	ck_assert_uint_eq(R.copy_file_range.attr.size, 3);
 	ck_assert_int_eq(DO(read, .fd = b, .size = 10), 3);
 	ck_assert_int_eq(memcmp(R.read.data->data, "\0me", 3), 0);
-	ck_assert_int_eq(DO(copy_file_range, .in = a, .in_offset = 1 << 20, .out = b, .length = 5), 0);
+	ck_assert_int_eq(DO(copy_file_range, .in = a, .in_offset = 1 << 20, .out = b, .length = 5),
+			 0);
 	fd_unref(a);
 	fd_unref(b);
 	inode_unref(d);
@@ -491,7 +512,8 @@ START_TEST(direct_io)
 	brick_up("");
 	struct inode *n = new_inode(S_IFREG);
 	struct fd *fd = fd_new(n, O_RDWR | O_DIRECT, false);
-	int ret = DO(create, .parent = root(), .name = "f", .inode = n, .fd = fd, .flags = O_RDWR | O_DIRECT, .mode = 0600);
+	int ret = DO(create, .parent = root(), .name = "f", .inode = n, .fd = fd,
+		     .flags = O_RDWR | O_DIRECT, .mode = 0600);
 
 	if (ret != -EINVAL) {		/* else the file system has no O_DIRECT */
 		ck_assert_int_eq(ret, 0);
@@ -523,20 +545,24 @@ START_TEST(writes_take_set_user_id_away)
 	ck_assert_int_eq(write_text(fd, 0, "x", WRITE_KILL_PRIV), 1);
 	ck_assert_uint_eq(R.write.attr.mode, S_IFREG | 0755);
 	/* the owner is changed before the mode */
-	OK(setattr, .inode = fd->inode, .attr = { .mode = 04755, .uid = 5 }, .valid = SET_MODE | SET_UID);
+	OK(setattr, .inode = fd->inode, .attr = { .mode = 04755, .uid = 5 },
+	   .valid = SET_MODE | SET_UID);
 	ck_assert_uint_eq(R.setattr.attr.mode, S_IFREG | 04755);
-	ck_assert_int_eq(DO(setattr, .inode = fd->inode, .attr = { .mtime = { 1, 1000000000 } }, .valid = SET_MTIME), -EINVAL);
+	ck_assert_int_eq(DO(setattr, .inode = fd->inode, .attr = { .mtime = { 1, 1000000000 } },
+			    .valid = SET_MTIME),
+			 -EINVAL);
 	fd_unref(fd);
 	brick_down();
 }
 END_TEST
 
-/* ---- the rest ------------------------------------------------------------------------------- */
+/* ---- the rest ------------------------------------------------------------------------ */
 
 START_TEST(xattrs)
 {
 	char big[40000];
-	static const char *const ours[] = { "trusted.gfid", "trusted.glusterfs.x", "trusted.afr.dirty" };
+	static const char *const ours[] = { "trusted.gfid", "trusted.glusterfs.x",
+					    "trusted.afr.dirty" };
 
 	brick_up("");
 	struct fd *fd = make_file(root(), "f");
@@ -558,7 +584,8 @@ START_TEST(xattrs)
 		ck_assert_uint_eq(R.listxattr.names->len, 7);
 		ck_assert_str_eq((char *)R.listxattr.names->data, "user.a");
 		for (int k = 0; k < 3; k++) {
-			ck_assert_int_eq(set_value(x, NULL, ours[k], "0123456789012345", 0), -EPERM);
+			ck_assert_int_eq(set_value(x, NULL, ours[k], "0123456789012345", 0),
+					 -EPERM);
 			ck_assert_int_eq(DO(getxattr, .inode = x, .name = ours[k]), -ENODATA);
 			ck_assert_int_eq(DO(removexattr, .inode = x, .name = ours[k]), -EPERM);
 		}
@@ -569,9 +596,12 @@ START_TEST(xattrs)
 	ck_assert_int_eq(DO(getxattr, .inode = n, .name = "nonsense.a"), -EOPNOTSUPP);
 	OK(getxattr, .inode = root(), .name = "trusted.glusterfs.brick-id");
 	ck_assert_uint_eq(R.getxattr.value->len, 16);
-	ck_assert_int_eq(set_value(root(), NULL, "trusted.glusterfs.brick-id", "0123456789012345", 0), -EPERM);
+	ck_assert_int_eq(
+		set_value(root(), NULL, "trusted.glusterfs.brick-id", "0123456789012345", 0),
+		-EPERM);
 	memset(big, 'b', sizeof big);
-	big[2000] = 0;			/* larger than the first try; ext4 takes no more than a block */
+	/* larger than the first try; ext4 takes no more than a block */
+	big[2000] = 0;
 	ck_assert_int_eq(set_value(n, NULL, "trusted.big", big, 0), 0);
 	OK(getxattr, .inode = n, .name = "trusted.big");
 	ck_assert(buf_is(R.getxattr.value, big));
@@ -612,7 +642,7 @@ START_TEST(statfs_and_locks)
 }
 END_TEST
 
-BRICK_MAIN("storage/posix", create_and_unlink, umask_and_setgid_directory, all_kinds_of_objects, symlinks,
-	   directories, hard_links, names, rename_files, rename_directories, read_and_write, cold_read,
-	   open_files, unlinked_but_open, truncate_fallocate_seek_copy, direct_io,
-	   writes_take_set_user_id_away, xattrs, statfs_and_locks)
+BRICK_MAIN("storage/posix", create_and_unlink, umask_and_setgid_directory, all_kinds_of_objects,
+	   symlinks, directories, hard_links, names, rename_files, rename_directories,
+	   read_and_write, cold_read, open_files, unlinked_but_open, truncate_fallocate_seek_copy,
+	   direct_io, writes_take_set_user_id_away, xattrs, statfs_and_locks)

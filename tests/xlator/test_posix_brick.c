@@ -4,7 +4,7 @@
 
 #include "brick.h"
 
-/* ---- init ----------------------------------------------------------------------------------- */
+/* ---- init ---------------------------------------------------------------------------- */
 
 /* init fails, and says this. */
 static void refused(const char *sentence)
@@ -119,26 +119,36 @@ START_TEST(nothing_is_left_of_a_failed_init)
 }
 END_TEST
 
-/* ---- failures half way ------------------------------------------------------------------------- */
+/* ---- failures half way --------------------------------------------------------------- */
 
 START_TEST(creation_is_undone)
 {
 	brick_up("");
-	struct inode *n = new_inode(S_IFREG), *d = new_inode(S_IFDIR), *l = new_inode(S_IFLNK), *p = new_inode(S_IFIFO);
+	struct inode *n = new_inode(S_IFREG), *d = new_inode(S_IFDIR), *l = new_inode(S_IFLNK),
+		     *p = new_inode(S_IFIFO);
 	struct fd *fd = fd_new(n, O_RDWR, false);
 
-	close(open(on_disk(".glusterfs/aa"), O_CREAT | O_WRONLY, 0600));	/* no handle can be made */
-	ck_assert_int_eq(DO(create, .parent = root(), .name = "f", .inode = n, .fd = fd, .mode = 0600), -ENOTDIR);
-	ck_assert_int_eq(DO(mkdir, .parent = root(), .name = "f", .inode = d, .mode = 0700), -ENOTDIR);
-	ck_assert_int_eq(DO(symlink, .parent = root(), .name = "f", .inode = l, .target = "t"), -ENOTDIR);
-	ck_assert_int_eq(DO(mknod, .parent = root(), .name = "f", .inode = p, .mode = S_IFIFO | 0600), -ENOTDIR);
+	/* no handle can be made */
+	close(open(on_disk(".glusterfs/aa"), O_CREAT | O_WRONLY, 0600));
+	ck_assert_int_eq(
+		DO(create, .parent = root(), .name = "f", .inode = n, .fd = fd, .mode = 0600),
+		-ENOTDIR);
+	ck_assert_int_eq(DO(mkdir, .parent = root(), .name = "f", .inode = d, .mode = 0700),
+			 -ENOTDIR);
+	ck_assert_int_eq(DO(symlink, .parent = root(), .name = "f", .inode = l, .target = "t"),
+			 -ENOTDIR);
+	ck_assert_int_eq(
+		DO(mknod, .parent = root(), .name = "f", .inode = p, .mode = S_IFIFO | 0600),
+		-ENOTDIR);
 	ck_assert(!there(on_disk("f")));
 	unlink(on_disk(".glusterfs/aa"));
 
 	/* an identity that is taken */
 	struct fd *one = make_file(root(), "one");
 	struct fd *two = fd_new(one->inode, O_RDWR, false);
-	ck_assert_int_eq(DO(create, .parent = root(), .name = "two", .inode = one->inode, .fd = two, .mode = 0600), -EEXIST);
+	ck_assert_int_eq(DO(create, .parent = root(), .name = "two", .inode = one->inode, .fd = two,
+			    .mode = 0600),
+			 -EEXIST);
 	ck_assert(!there(on_disk("two")));
 	OK(stat, .inode = one->inode);
 	ck_assert_uint_eq(R.stat.attr.nlink, 1);
@@ -161,8 +171,10 @@ START_TEST(full_disk)
 			struct inode *n = new_inode(i % 2 ? S_IFDIR : S_IFIFO);
 
 			snprintf(name, sizeof name, "n%d", i);
-			ret = i % 2 ? DO(mkdir, .parent = root(), .name = name, .inode = n, .mode = 0700)
-				    : DO(mknod, .parent = root(), .name = name, .inode = n, .mode = S_IFIFO | 0600);
+			ret = i % 2 ? DO(mkdir, .parent = root(), .name = name, .inode = n,
+					 .mode = 0700)
+				    : DO(mknod, .parent = root(), .name = name, .inode = n,
+					 .mode = S_IFIFO | 0600);
 			made += ret == 0;
 			if (ret) {
 				ck_assert_int_eq(ret, -ENOSPC);
@@ -189,36 +201,44 @@ START_TEST(full_disk)
 }
 END_TEST
 
-/* ---- callers --------------------------------------------------------------------------------- */
+/* ---- callers ------------------------------------------------------------------------- */
 
 START_TEST(permissions_are_enforced)
 {
 	static const uint32_t groups[] = { 300, 400 };
-	struct identity user = { .uid = 1000, .gid = 1000, .enforce = true }, grouped = user, super = { .enforce = true };
+	struct identity user = { .uid = 1000, .gid = 1000, .enforce = true }, grouped = user,
+			super = { .enforce = true };
 
 	brick_up("");
 	struct inode *d = make_dir(root(), "d"), *n = new_inode(S_IFREG);
-	struct fd *f = make_file(d, "f"), *fd = fd_new(n, O_RDWR, false), *dfd = fd_new(d, O_RDONLY, true);
+	struct fd *f = make_file(d, "f"), *fd = fd_new(n, O_RDWR, false),
+		  *dfd = fd_new(d, O_RDONLY, true);
 
 	grouped.groups = groups;
 	grouped.nr_groups = 2;
 	OK(setattr, .inode = d, .attr = { .mode = 0770, .gid = 400 }, .valid = SET_MODE | SET_GID);
 	as = user;
 	ck_assert_int_eq(DO(lookup, .parent = d, .name = "f"), -EACCES);
-	ck_assert_int_eq(DO(create, .parent = d, .name = "x", .inode = n, .fd = fd, .mode = 0600), -EACCES);
+	ck_assert_int_eq(DO(create, .parent = d, .name = "x", .inode = n, .fd = fd, .mode = 0600),
+			 -EACCES);
 	ck_assert_int_eq(DO(unlink, .parent = d, .name = "f"), -EACCES);
 	ck_assert_int_eq(DO(opendir, .inode = d, .fd = dfd), -EACCES);
 	ck_assert_int_eq(DO(link, .inode = f->inode, .parent = d, .name = "y"), -EACCES);
-	ck_assert_int_eq(DO(rename, .oldparent = d, .oldname = "f", .newparent = d, .newname = "y"), -EACCES);
-	ck_assert_int_eq(DO(setattr, .inode = f->inode, .attr = { .mode = 0777 }, .valid = SET_MODE), -EPERM);
-	ck_assert_int_eq(DO(setattr, .inode = f->inode, .attr = { .uid = 1000 }, .valid = SET_UID), -EPERM);
+	ck_assert_int_eq(DO(rename, .oldparent = d, .oldname = "f", .newparent = d, .newname = "y"),
+			 -EACCES);
+	ck_assert_int_eq(
+		DO(setattr, .inode = f->inode, .attr = { .mode = 0777 }, .valid = SET_MODE),
+		-EPERM);
+	ck_assert_int_eq(DO(setattr, .inode = f->inode, .attr = { .uid = 1000 }, .valid = SET_UID),
+			 -EPERM);
 	ck_assert_int_eq(DO(truncate, .inode = f->inode, .size = 0), -EACCES);
 	ck_assert_int_eq(set_value(f->inode, NULL, "user.a", "1", 0), -EACCES);
 	ck_assert_int_eq(set_value(f->inode, NULL, "trusted.a", "1", 0), -EPERM);
 	ck_assert_int_eq(DO(access, .inode = d, .mask = X_OK), -EACCES);
 	struct fd *w = fd_new(f->inode, O_RDWR, false);
 	ck_assert_int_eq(DO(open, .inode = f->inode, .fd = w, .flags = O_RDWR), -EACCES);
-	OK(open, .inode = f->inode, .fd = w, .flags = O_RDONLY);	/* 0644, and by identity no directory is in the way */
+	/* 0644, and by identity no directory is in the way */
+	OK(open, .inode = f->inode, .fd = w, .flags = O_RDONLY);
 	fd_unref(w);
 
 	as = grouped;
@@ -231,7 +251,9 @@ START_TEST(permissions_are_enforced)
 	OK(setattr, .inode = n, .attr = { .mode = 0600, .gid = 300 }, .valid = SET_MODE | SET_GID);
 	ck_assert_int_eq(DO(setattr, .inode = n, .attr = { .gid = 500 }, .valid = SET_GID), -EPERM);
 	struct inode *dev = new_inode(S_IFCHR);
-	ck_assert_int_eq(DO(mknod, .parent = d, .name = "null", .inode = dev, .mode = S_IFCHR | 0666, .rdev = 0x103), -EPERM);
+	ck_assert_int_eq(DO(mknod, .parent = d, .name = "null", .inode = dev,
+			    .mode = S_IFCHR | 0666, .rdev = 0x103),
+			 -EPERM);
 	inode_unref(dev);
 	/* a sticky directory */
 	as = (struct identity){ 0 };
@@ -261,7 +283,8 @@ START_TEST(permissions_are_not_checked_twice)
 	OK(setattr, .inode = f->inode, .attr = { .mode = 0 }, .valid = SET_MODE);
 	struct fd *again = fd_new(f->inode, O_RDWR, false);
 	OK(open, .inode = f->inode, .fd = again, .flags = O_RDWR);
-	ck_assert_int_eq(DO(access, .inode = f->inode, .mask = R_OK), -EACCES);	/* but this is a question */
+	/* but this is a question */
+	ck_assert_int_eq(DO(access, .inode = f->inode, .mask = R_OK), -EACCES);
 	OK(access, .inode = f->inode, .mask = F_OK);
 	OK(unlink, .parent = d, .name = "f");
 	fd_unref(f), fd_unref(again);
@@ -270,7 +293,7 @@ START_TEST(permissions_are_not_checked_twice)
 }
 END_TEST
 
-/* ---- order ------------------------------------------------------------------------------------ */
+/* ---- order --------------------------------------------------------------------------- */
 
 START_TEST(operations_stay_in_order)
 {
@@ -326,8 +349,10 @@ START_TEST(names_stay_in_order)
 
 		nodes[i] = new_inode(S_IFDIR);
 		snprintf(names[i], sizeof names[i], "n%d", i);
-		START(&mk[i], mkdir, .parent = from, .name = names[i], .inode = nodes[i], .mode = 0700);
-		START(&mv[i], rename, .oldparent = from, .oldname = names[i], .newparent = to, .newname = names[i]);
+		START(&mk[i], mkdir, .parent = from, .name = names[i], .inode = nodes[i],
+		      .mode = 0700);
+		START(&mv[i], rename, .oldparent = from, .oldname = names[i], .newparent = to,
+		      .newname = names[i]);
 		START(&lo[i], lookup, .parent = to, .name = names[i]);
 		START(&rm[i], rmdir, .parent = to, .name = names[i]);
 	}

@@ -2,7 +2,7 @@
 /* storage/posix: listings, and from identities to directories. */
 #include "brick.h"
 
-/* ---- listings --------------------------------------------------------------------------- */
+/* ---- listings ------------------------------------------------------------------------ */
 
 struct listing {
 	uint32_t nr, room;
@@ -280,7 +280,7 @@ START_TEST(others_change_it_meanwhile)
 }
 END_TEST
 
-/* ---- identities ------------------------------------------------------------------------- */
+/* ---- identities ---------------------------------------------------------------------- */
 
 START_TEST(a_thousand_levels)
 {
@@ -326,7 +326,8 @@ START_TEST(a_thousand_levels)
 		inode_unref(at);
 	}
 	for (int i = DEEP - 1; i >= 0; i--) {
-		struct inode *p = i == 0 || i == 500 ? inode_ref(root()) : inode_get(G->inodes, &gfids[i - 1], S_IFDIR);
+		struct inode *p = i == 0 || i == 500 ? inode_ref(root())
+						     : inode_get(G->inodes, &gfids[i - 1], S_IFDIR);
 
 		if (i == DEEP - 1) {
 			at = inode_get(G->inodes, &gfids[i], S_IFDIR);
@@ -349,7 +350,8 @@ START_TEST(adoption)
 	ck_assert_int_eq(symlink("f", on_disk("old/l")), 0);
 
 	struct gfid g = new_gfid();
-	ck_assert_int_eq(DO(lookup, .parent = root(), .name = "old"), -ENODATA);	/* nothing to give it */
+	/* nothing to give it */
+	ck_assert_int_eq(DO(lookup, .parent = root(), .name = "old"), -ENODATA);
 	OK(lookup, .parent = root(), .name = "old", .gfid = g);
 	ck_assert_uint_eq(R.lookup.flags, LOOKUP_ADOPTED);
 	ck_assert(gfid_equal(&R.lookup.attr.gfid, &g));
@@ -471,7 +473,8 @@ START_TEST(nothing_escapes)
 	ck_assert_int_eq(symlink(outside, handle_of(&eg)), 0);
 	ck_assert_int_lt(DO(lookup, .parent = e, .name = "x"), 0);
 	ck_assert_int_eq(unlink(handle_of(&eg)), 0);
-	ck_assert_int_eq(symlink("../../aa/bb/00000000-0000-0000-0000-000000000001/..", handle_of(&eg)), 0);
+	ck_assert_int_eq(
+		symlink("../../aa/bb/00000000-0000-0000-0000-000000000001/..", handle_of(&eg)), 0);
 	ck_assert_int_lt(DO(lookup, .parent = e, .name = "x"), 0);
 	/* a client that claims that a directory is a file */
 	struct inode *lie = inode_get(G->inodes, &dg, S_IFREG);
@@ -488,6 +491,6 @@ START_TEST(nothing_escapes)
 }
 END_TEST
 
-BRICK_MAIN("storage/posix directories", list_the_root, cookies_are_of_names, twenty_thousand_entries,
-	   more_than_a_window, others_change_it_meanwhile, a_thousand_levels, adoption, lost_handles,
-	   copied_identities, nothing_escapes)
+BRICK_MAIN("storage/posix directories", list_the_root, cookies_are_of_names,
+	   twenty_thousand_entries, more_than_a_window, others_change_it_meanwhile,
+	   a_thousand_levels, adoption, lost_handles, copied_identities, nothing_escapes)

@@ -2,15 +2,17 @@
 /*
  * posix-caller.c - being the caller for the length of one system call.
  *
- * The ids of a thread are its own in Linux (glibc's wrappers change all threads, so the raw calls are
- * used); the file system looks at fsuid, fsgid, the groups and the effective capabilities.
+ * The ids of a thread are its own in Linux (glibc's wrappers change all threads, so the raw calls
+ * are used); the file system looks at fsuid, fsgid, the groups and the effective capabilities.
  *
- * Normally a kernel has checked permissions already, at the client, with groups that we do not know: then
- * only the ids change, so that what is created belongs to the caller, and the capabilities stay
- * (SECBIT_NO_SETUID_FIXUP: else the kernel would drop them with the uid).  identity->enforce says that nobody
- * has checked: then the groups change too and every capability that the file system asks for goes.
+ * Normally a kernel has checked permissions already, at the client, with groups that we do not
+ * know: then only the ids change, so that what is created belongs to the caller, and the
+ * capabilities stay (SECBIT_NO_SETUID_FIXUP: else the kernel would drop them with the uid).
+ * identity->enforce says that nobody has checked: then the groups change too and every capability
+ * that the file system asks for goes.
  *
- * Limitation: the thread's own supplementary groups are not restored but emptied, as root needs none.
+ * Limitation: the thread's own supplementary groups are not restored but emptied, as root needs
+ * none.
  */
 #include <linux/capability.h>
 #include <linux/securebits.h>
@@ -117,8 +119,9 @@ void caller_end(struct posix_caller *c)
 
 int caller_check_process(void)
 {
-	const uint64_t needed = BIT(CAP_SYS_ADMIN) | BIT(CAP_SETUID) | BIT(CAP_SETGID) | BIT(CAP_CHOWN) |
-				BIT(CAP_DAC_OVERRIDE) | BIT(CAP_DAC_READ_SEARCH) | BIT(CAP_FOWNER);
+	const uint64_t needed = BIT(CAP_SYS_ADMIN) | BIT(CAP_SETUID) | BIT(CAP_SETGID) |
+				BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_DAC_READ_SEARCH) |
+				BIT(CAP_FOWNER);
 
 	caller_learn();
 	if (geteuid() != 0 || (self.effective & needed) != needed) {

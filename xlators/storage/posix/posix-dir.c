@@ -2,17 +2,19 @@
 /*
  * posix-dir.c - listing directories.
  *
- * A listing is sorted by the hash of the names, and the hash is the cookie: so it can be continued after any
- * cookie, on another descriptor, after a restart, and on another replica, and an entry that stays is given
- * exactly once whatever is made and removed meanwhile.  (The kernel's own offsets are none of that.)
+ * A listing is sorted by the hash of the names, and the hash is the cookie: so it can be continued
+ * after any cookie, on another descriptor, after a restart, and on another replica, and an entry
+ * that stays is given exactly once whatever is made and removed meanwhile.  (The kernel's own
+ * offsets are none of that.)
  *
  * As a file system gives names in an order of its own, the directory is read as a whole and the
- * WINDOW smallest hashes after the cookie are kept, sorted, in the open file; a directory with more entries is
- * read again for the next window.  A listing from the start always reads it anew.
+ * WINDOW smallest hashes after the cookie are kept, sorted, in the open file; a directory with more
+ * entries is read again for the next window.  A listing from the start always reads it anew.
  *
  * Two names may have the same hash: a page or a window never ends between them.
  *
- * Limitation: memory of about 3 MB for a listing of a large directory; n / WINDOW scans for n entries.
+ * Limitation: memory of about 3 MB for a listing of a large directory; n / WINDOW scans for n
+ * entries.
  */
 #include <dirent.h>
 #include <stdlib.h>
@@ -26,8 +28,10 @@ enum {
 	WINDOW = 65536, SCAN_BYTES = 256 << 10,
 	COOKIE_DOT = 1, COOKIE_DOTDOT = 2,		/* those of names are larger */
 	LONG_DIRECTORY = 32 << 10,			/* st_size: more than a few hundred names */
-	LONG_PAGE = 64,					/* entries with attributes; about their bytes on disk, too */
-	PAGE_MAX = 1 << 20,				/* bytes of an answer, whatever was asked for */
+	/* entries with attributes; about their bytes on disk, too */
+	LONG_PAGE = 64,
+	/* bytes of an answer, whatever was asked for */
+	PAGE_MAX = 1 << 20,
 };
 
 struct entry {
@@ -60,7 +64,7 @@ static uint64_t name_cookie(const char *name, size_t len)
 	return h > COOKIE_DOTDOT ? h : h + COOKIE_DOTDOT + 1;
 }
 
-/* ---- windows ----------------------------------------------------------------------------------- */
+/* ---- windows ------------------------------------------------------------------------- */
 
 void posix_window_free(struct posix_window *w)
 {
@@ -71,7 +75,8 @@ void posix_window_free(struct posix_window *w)
 	free(w);
 }
 
-static int window_add(struct posix_window *w, uint64_t cookie, uint8_t type, const char *name, size_t len)
+static int window_add(struct posix_window *w, uint64_t cookie, uint8_t type, const char *name,
+		      size_t len)
 {
 	if (w->nr == w->room) {
 		size_t room = w->room ? w->room * 2 : 128;
@@ -145,7 +150,8 @@ static int window_cut(struct posix_window *w)
 }
 
 /* Adds what one getdents64 gave.  *cutoff: cookies above it need not be kept. */
-static int window_take(struct posix_window *w, const char *bytes, size_t size, bool root, uint64_t *cutoff)
+static int window_take(struct posix_window *w, const char *bytes, size_t size, bool root,
+		       uint64_t *cutoff)
 {
 	for (size_t at = 0; at < size; ) {
 		const struct kernel_dirent *k = (const struct kernel_dirent *)(bytes + at);
@@ -154,7 +160,8 @@ static int window_take(struct posix_window *w, const char *bytes, size_t size, b
 		int ret = 0;
 
 		at += k->reclen;
-		if (!strcmp(k->name, ".") || !strcmp(k->name, "..") || (root && !strcmp(k->name, POSIX_DIR)))
+		if (!strcmp(k->name, ".") || !strcmp(k->name, "..") ||
+		    (root && !strcmp(k->name, POSIX_DIR)))
 			continue;
 		if (cookie <= w->from)
 			continue;
@@ -230,7 +237,7 @@ static size_t window_find(const struct posix_window *w, uint64_t offset)
 	return low;
 }
 
-/* ---- pages ------------------------------------------------------------------------------------- */
+/* ---- pages --------------------------------------------------------------------------- */
 
 struct page {
 	struct posix_op *op;
@@ -285,7 +292,8 @@ static int page_dots(struct page *pg)
 
 	if (pg->at < COOKIE_DOT) {
 		if (pg->plus)
-			ret = posix_attr_at(pg->op->pfd->fd, "", AT_EMPTY_PATH, &pg->fd->inode->gfid, &a);
+			ret = posix_attr_at(pg->op->pfd->fd, "", AT_EMPTY_PATH,
+					    &pg->fd->inode->gfid, &a);
 		if (ret == 0)
 			ret = page_add(pg, ".", COOKIE_DOT, &a);
 	}
@@ -351,8 +359,7 @@ void posix_readdir_run(struct posix_op *op)
 	struct page pg = { .op = op, .fd = a->fd, .at = a->offset, .size = a->size,
 			   .plus = op->frame->op == FOP_readdirp };
 
-	_Static_assert(sizeof(struct readdir_args) == sizeof(struct readdirp_args) &&
-		       offsetof(struct readdir_args, size) == offsetof(struct readdirp_args, size), "");
+	_Static_assert(sizeof(struct readdir_args) == sizeof(struct readdirp_args), "");
 	if (!op->pfd->directory) {
 		op->ret = -ENOTDIR;
 		return;

@@ -2,15 +2,15 @@
 /*
  * posix-dircache.c - the directories that are kept open.
  *
- * Keyed by identity, least recently used goes first.  An entry that somebody uses is pinned: it leaves the
- * table when it must, its descriptor is closed with the last pin.
+ * Keyed by identity, least recently used goes first.  An entry that somebody uses is pinned: it
+ * leaves the table when it must, its descriptor is closed with the last pin.
  *
- * This is the one file of storage/posix with a lock: workers find directories here by themselves while they
- * walk up from one to the next, and the loop would otherwise have to resolve for them, blocking.  It is
- * held for a table lookup, never over a system call that waits.
+ * This is the one file of storage/posix with a lock: workers find directories here by themselves
+ * while they walk up from one to the next, and the loop would otherwise have to resolve for them,
+ * blocking.  It is held for a table lookup, never over a system call that waits.
  *
- * A directory that was opened before it was removed must not be put in after it: `generation` counts
- * the removals, and dircache_add() keeps nothing when one came in between.
+ * A directory that was opened before it was removed must not be put in after it: `generation`
+ * counts the removals, and dircache_add() keeps nothing when one came in between.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -93,7 +93,8 @@ static void entry_free(struct posix_dir *d)
 	free(d);
 }
 
-struct posix_dir *dircache_find(struct posix_dircache *c, const struct gfid *g, uint64_t *ret_generation)
+struct posix_dir *dircache_find(struct posix_dircache *c, const struct gfid *g,
+				uint64_t *ret_generation)
 {
 	pthread_mutex_lock(&c->lock);
 	struct posix_dir *d = bucket_find(c, g);

@@ -2,9 +2,10 @@
 /*
  * posix-entry.c - names: lookup, what makes them and what removes them.
  *
- * A new object gets its name first, then its identity, then its handle; when something fails on the way all
- * of it is taken back.  After a crash in between, an object without identity or handle is adopted or
- * repaired by the next lookup of its name.  Removing goes the other way: first the name, then the handle.
+ * A new object gets its name first, then its identity, then its handle; when something fails on the
+ * way all of it is taken back.  After a crash in between, an object without identity or handle is
+ * adopted or repaired by the next lookup of its name.  Removing goes the other way: first the name,
+ * then the handle.
  */
 #include <stdlib.h>
 #include <sys/sysmacros.h>
@@ -13,7 +14,7 @@
 
 #include "posix.h"
 
-/* ---- lookup ------------------------------------------------------------------------------------ */
+/* ---- lookup -------------------------------------------------------------------------- */
 
 /* Gives dirfd/name the identity g and a handle. */
 static int adopt(struct posix *p, const struct gfid *g, struct posix_dir *d, const char *name,
@@ -41,7 +42,9 @@ static int identify(struct posix *p, const struct gfid *mine, struct posix_dir *
 		if (ret != -EEXIST)
 			return ret;
 		/* a copy that was made behind our back, identity and all */
-		log_warning(p->xl->name, "\"%s\" bears the identity of another object; it is given a new one", name);
+		log_warning(p->xl->name,
+			    "\"%s\" bears the identity of another object; it is given a new one",
+			    name);
 		flags = XATTR_REPLACE;
 	} else if (ret != -ENODATA) {
 		return ret;
@@ -58,7 +61,8 @@ static int identify(struct posix *p, const struct gfid *mine, struct posix_dir *
 		return ret;
 	*g = *mine;
 	*ret_flags |= LOOKUP_ADOPTED;
-	return posix_statx(d->fd, name, AT_SYMLINK_NOFOLLOW, stx);	/* the handle is a link more */
+	/* again: the handle is a link more */
+	return posix_statx(d->fd, name, AT_SYMLINK_NOFOLLOW, stx);
 }
 
 /* What lookup_wanted leaves in op->mem, one behind the other. */
@@ -83,7 +87,8 @@ static int lookup_wanted(struct posix_op *op, int dirfd, const char *name, const
 			return -ENOMEM;
 		op->mem = mem;
 		struct wanted *w = (struct wanted *)((char *)mem + op->mem_len);
-		ssize_t n = xattr_at_get(dirfd, name, want->pairs[i].key, w->value, POSIX_VALUE_MAX);
+		ssize_t n = xattr_at_get(dirfd, name, want->pairs[i].key, w->value,
+					 POSIX_VALUE_MAX);
 
 		if (n == -ENODATA || n == -EOPNOTSUPP || n == -EPERM)
 			continue;
@@ -146,7 +151,7 @@ void posix_lookup_finish(struct posix_op *op)
 		op->ret = ret;
 }
 
-/* ---- making names --------------------------------------------------------------------------- */
+/* ---- making names -------------------------------------------------------------------- */
 
 /* A new object: what the five operations that make one have in common. */
 struct making {
@@ -168,7 +173,8 @@ static int making_identity(struct posix *p, struct making *m, struct posix_dir *
 	int ret;
 
 	if (m->fd >= 0)
-		ret = fsetxattr(m->fd, POSIX_XATTR_GFID, g, sizeof *g, XATTR_CREATE) < 0 ? -errno : 0;
+		ret = fsetxattr(m->fd, POSIX_XATTR_GFID, g, sizeof *g, XATTR_CREATE) == 0
+			? 0 : -errno;
 	else
 		ret = posix_gfid_set(d->fd, m->name, g, XATTR_CREATE);
 	if (ret < 0)
@@ -207,8 +213,8 @@ static int making_run(struct posix_op *op, struct making *m)
 	if (ret == 0) {
 		ret = making_identity(p, m, d);
 		if (ret < 0 && unlinkat(d->fd, m->name, m->directory ? AT_REMOVEDIR : 0) < 0)
-			log_error(p->xl->name, "\"%s\" stays behind after a failure (%s): %s", m->name,
-				  strerror(-ret), strerror(errno));
+			log_error(p->xl->name, "\"%s\" stays behind after a failure (%s): %s",
+				  m->name, strerror(-ret), strerror(errno));
 	}
 	if (ret < 0 && m->fd >= 0)
 		close(m->fd);
@@ -226,7 +232,8 @@ void posix_mknod_run(struct posix_op *op)
 	const struct mknod_args *a = op->args;
 	uint32_t rdev = (uint32_t)a->rdev;
 	struct making m = {
-		.parent = a->parent, .inode = a->inode, .name = a->name, .make = make_node,
+		.parent = a->parent, .inode = a->inode, .name = a->name,
+		.make = make_node,
 		.mode = a->mode & (S_IFMT | (07777 & ~a->umask)),
 		.rdev = makedev((rdev & 0xfff00) >> 8, (rdev & 0xff) | ((rdev >> 12) & 0xfff00)),
 		.ret_attr = &op->reply.mknod.attr, .ret_parent = &op->reply.mknod.parent,
@@ -244,8 +251,8 @@ void posix_mkdir_run(struct posix_op *op)
 {
 	const struct mkdir_args *a = op->args;
 	struct making m = {
-		.parent = a->parent, .inode = a->inode, .name = a->name, .make = make_directory,
-		.directory = true, .mode = a->mode & 07777 & ~a->umask,
+		.parent = a->parent, .inode = a->inode, .name = a->name,
+		.make = make_directory, .directory = true, .mode = a->mode & 07777 & ~a->umask,
 		.ret_attr = &op->reply.mkdir.attr, .ret_parent = &op->reply.mkdir.parent,
 	};
 
@@ -261,7 +268,8 @@ void posix_symlink_run(struct posix_op *op)
 {
 	const struct symlink_args *a = op->args;
 	struct making m = {
-		.parent = a->parent, .inode = a->inode, .name = a->name, .make = make_symlink,
+		.parent = a->parent, .inode = a->inode, .name = a->name,
+		.make = make_symlink,
 		.target = a->target,
 		.ret_attr = &op->reply.symlink.attr, .ret_parent = &op->reply.symlink.parent,
 	};
@@ -271,7 +279,8 @@ void posix_symlink_run(struct posix_op *op)
 
 static int make_file(struct making *m, int dirfd)
 {
-	m->fd = openat(dirfd, m->name, m->flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, m->mode);
+	m->fd = openat(dirfd, m->name, m->flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		       m->mode);
 	return m->fd;
 }
 
@@ -279,9 +288,10 @@ void posix_create_run(struct posix_op *op)
 {
 	const struct create_args *a = op->args;
 	struct making m = {
-		.parent = a->parent, .inode = a->inode, .name = a->name, .make = make_file,
+		.parent = a->parent, .inode = a->inode, .name = a->name,
+		.make = make_file,
 		.mode = a->mode & 07777 & ~a->umask,
-		.flags = a->flags & (O_ACCMODE | O_APPEND | O_DIRECT | O_SYNC | O_DSYNC | O_NOATIME),
+		.flags = a->flags & POSIX_OPEN_FLAGS,
 		.ret_attr = &op->reply.create.attr, .ret_parent = &op->reply.create.parent,
 	};
 
@@ -290,10 +300,11 @@ void posix_create_run(struct posix_op *op)
 		return;
 	op->made = posix_fd_new(m.fd, m.flags, false);
 	if (!op->made)
-		op->ret = -ENOMEM;	/* the file stays: the answer to a create that was done, and not opened */
+		/* the file stays: the answer to a create that was done, and not opened */
+		op->ret = -ENOMEM;
 }
 
-/* ---- link ------------------------------------------------------------------------------------- */
+/* ---- link ---------------------------------------------------------------------------- */
 
 static int link_at(struct posix_op *op, const struct posix_obj *o, int dirfd, const char *name)
 {
@@ -303,10 +314,12 @@ static int link_at(struct posix_op *op, const struct posix_obj *o, int dirfd, co
 
 	if (ret < 0)
 		return ret;
-	if (*o->path)
+	if (*o->path) {
 		ret = linkat(o->fd, o->path, dirfd, name, 0);
-	else
-		ret = posix_obj_proc(o, proc) ? linkat(AT_FDCWD, proc, dirfd, name, AT_SYMLINK_FOLLOW) : -1;
+	} else {
+		posix_obj_proc(o, proc);
+		ret = linkat(AT_FDCWD, proc, dirfd, name, AT_SYMLINK_FOLLOW);
+	}
 	ret = ret < 0 ? -errno : 0;
 	caller_end(&c);
 	return ret == -ENOENT ? -ESTALE : ret;
@@ -334,7 +347,8 @@ void posix_link_run(struct posix_op *op)
 	if (op->ret == 0)
 		op->ret = posix_attr_at(d->fd, a->name, AT_SYMLINK_NOFOLLOW, g, &r->attr);
 	if (op->ret == 0 && r->attr.nlink == 0) {
-		/* its last other name was removed by somebody at the same time, and the handle with it */
+		/* its last other name was removed by somebody at the same time, and the handle
+		 * with it */
 		posix_handle_add(op->p, g, d->fd, &d->gfid, a->name, false);
 		op->ret = posix_attr_at(d->fd, a->name, AT_SYMLINK_NOFOLLOW, g, &r->attr);
 	}
@@ -343,7 +357,7 @@ void posix_link_run(struct posix_op *op)
 	posix_dir_put(op->p, d);
 }
 
-/* ---- removing names ------------------------------------------------------------------------------ */
+/* ---- removing names ------------------------------------------------------------------ */
 
 static int remove_name(struct posix_op *op, int dirfd, const char *name, int flags)
 {
@@ -357,8 +371,10 @@ static int remove_name(struct posix_op *op, int dirfd, const char *name, int fla
 	return ret;
 }
 
-/* Fills a with what the object is after one of its names went; with the last name the handle goes. */
-static int last_name_gone(struct posix *p, const struct gfid *g, const struct statx *before, struct attr *a)
+/* Fills a with what the object is after one of its names went; with the last name the handle
+ * goes. */
+static int last_name_gone(struct posix *p, const struct gfid *g, const struct statx *before,
+			  struct attr *a)
 {
 	char path[POSIX_HANDLE_MAX];
 	int ret = -ENOENT;
@@ -376,7 +392,8 @@ static int last_name_gone(struct posix *p, const struct gfid *g, const struct st
 	return ret;
 }
 
-static int unlink_in(struct posix_op *op, struct posix_dir *d, const char *name, struct attr *ret_attr)
+static int unlink_in(struct posix_op *op, struct posix_dir *d, const char *name,
+		     struct attr *ret_attr)
 {
 	struct statx stx;
 	struct gfid g;
@@ -409,7 +426,8 @@ void posix_unlink_run(struct posix_op *op)
 	posix_dir_put(op->p, d);
 }
 
-static int rmdir_in(struct posix_op *op, struct posix_dir *d, const char *name, struct attr *ret_attr)
+static int rmdir_in(struct posix_op *op, struct posix_dir *d, const char *name,
+		    struct attr *ret_attr)
 {
 	struct statx stx;
 	struct gfid g;

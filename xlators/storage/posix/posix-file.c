@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * posix-file.c - open files: everything goes to the descriptor, so a file that lost its last name stays usable.
+ * posix-file.c - open files: everything goes to the descriptor, so a file that lost its last name
+ * stays usable.
  *
- * O_DIRECT is passed on to the kernel; a request that is not aligned as the disk wants it goes through a second
- * descriptor without O_DIRECT (the kernel keeps the two coherent).
+ * O_DIRECT is passed on to the kernel; a request that is not aligned as the disk wants it goes
+ * through a second descriptor without O_DIRECT (the kernel keeps the two coherent).
  */
 #include <limits.h>
 #include <stdio.h>
@@ -20,11 +21,11 @@ static int attr_of(const struct posix_fd *pfd, const struct fd *fd, struct attr 
 	return posix_attr_at(pfd->fd, "", AT_EMPTY_PATH, &fd->inode->gfid, a);
 }
 
-/* ---- open ------------------------------------------------------------------------------------------ */
+/* ---- open ---------------------------------------------------------------------------- */
 
 static int open_file(struct posix_op *op, const struct open_args *a)
 {
-	int flags = a->flags & (O_ACCMODE | O_APPEND | O_DIRECT | O_SYNC | O_DSYNC | O_NOATIME | O_TRUNC);
+	int flags = a->flags & (POSIX_OPEN_FLAGS | O_TRUNC);
 	struct open_reply *r = &op->reply.open;
 	const struct gfid *g = &a->inode->gfid;
 	struct posix_obj o;
@@ -104,9 +105,10 @@ void posix_open_finish(struct posix_op *op)
 		op->p->open_files++;
 }
 
-/* ---- O_DIRECT ------------------------------------------------------------------------------------- */
+/* ---- O_DIRECT ------------------------------------------------------------------------ */
 
-/* The descriptor without O_DIRECT.  Two workers may come at once: one of their descriptors stays. */
+/* The descriptor without O_DIRECT.  Two workers may come at once: one of their descriptors
+ * stays. */
 static int buffered_fd(struct posix_fd *pfd)
 {
 	char proc[32];
@@ -139,7 +141,8 @@ static ssize_t read_some(struct posix_fd *pfd, void *to, size_t size, uint64_t o
 	return n < 0 ? -errno : n;
 }
 
-static ssize_t write_some(struct posix_fd *pfd, const void *from, size_t size, uint64_t offset, int rwf)
+static ssize_t write_some(struct posix_fd *pfd, const void *from, size_t size, uint64_t offset,
+			  int rwf)
 {
 	struct iovec v = { (void *)from, size };
 	ssize_t n = pwritev2(pfd->fd, &v, 1, (off_t)offset, rwf);
@@ -154,7 +157,7 @@ static ssize_t write_some(struct posix_fd *pfd, const void *from, size_t size, u
 	return n < 0 ? -errno : n;
 }
 
-/* ---- read ----------------------------------------------------------------------------------------- */
+/* ---- read ---------------------------------------------------------------------------- */
 
 int posix_read_begin(struct posix_op *op)
 {
@@ -200,7 +203,8 @@ void posix_read_run(struct posix_op *op)
 	size_t done = 0;
 
 	while (done < a->size) {
-		ssize_t n = read_some(op->pfd, op->buf->data + done, a->size - done, a->offset + done);
+		ssize_t n =
+			read_some(op->pfd, op->buf->data + done, a->size - done, a->offset + done);
 
 		if (n == -EINTR)
 			continue;
@@ -224,7 +228,7 @@ void posix_read_finish(struct posix_op *op)
 	op->buf = NULL;
 }
 
-/* ---- write ----------------------------------------------------------------------------------------- */
+/* ---- write --------------------------------------------------------------------------- */
 
 /* All of it, or what there was room for.  Bytes, or -errno. */
 static ssize_t write_all(struct posix_fd *pfd, const struct buf *b, uint64_t offset, int rwf)
@@ -258,7 +262,8 @@ void posix_write_run(struct posix_op *op)
 	}
 	op->ret = attr_of(op->pfd, a->fd, &r->before);
 	if (op->ret == 0)
-		op->ret = caller_begin(op->id, a->flags & WRITE_KILL_PRIV ? CALLER_KILLS_PRIV : 0, &c);
+		op->ret = caller_begin(op->id, a->flags & WRITE_KILL_PRIV ? CALLER_KILLS_PRIV : 0,
+				       &c);
 	if (op->ret < 0)
 		return;
 	n = write_all(op->pfd, a->data, append ? 0 : a->offset, rwf);
@@ -268,11 +273,12 @@ void posix_write_run(struct posix_op *op)
 		op->ret = (int)n;
 }
 
-/* ---- durability ------------------------------------------------------------------------------------ */
+/* ---- durability ---------------------------------------------------------------------- */
 
 void posix_flush_run(struct posix_op *op)
 {
-	op->ret = 0;	/* nothing is held back here, so there are no late errors; locks are posix-locks' */
+	/* nothing is held back here, so there are no late errors; locks are posix-locks' */
+	op->ret = 0;
 }
 
 static int sync_fd(int fd, bool datasync)
@@ -296,7 +302,7 @@ void posix_fsyncdir_run(struct posix_op *op)
 	op->ret = sync_fd(op->pfd->fd, a->datasync);
 }
 
-/* ---- the rest ------------------------------------------------------------------------------------- */
+/* ---- the rest ------------------------------------------------------------------------ */
 
 void posix_fallocate_run(struct posix_op *op)
 {
@@ -308,7 +314,8 @@ void posix_fallocate_run(struct posix_op *op)
 		return;
 	}
 	op->ret = attr_of(op->pfd, a->fd, &r->before);
-	if (op->ret == 0 && fallocate(op->pfd->fd, (int)a->mode, (off_t)a->offset, (off_t)a->length) < 0)
+	if (op->ret == 0 &&
+	    fallocate(op->pfd->fd, (int)a->mode, (off_t)a->offset, (off_t)a->length) < 0)
 		op->ret = -errno;
 	if (op->ret == 0)
 		op->ret = attr_of(op->pfd, a->fd, &r->attr);
@@ -365,7 +372,8 @@ void posix_copy_file_range_run(struct posix_op *op)
 int posix_lk_begin(struct posix_op *op)
 {
 	if (!op->p->lk_told)
-		log_error(op->p->xl->name, "a lock was asked for: load features/posix-locks above this volume");
+		log_error(op->p->xl->name,
+			  "a lock was asked for: load features/posix-locks above this volume");
 	op->p->lk_told = true;
 	return -ENOSYS;
 }

@@ -2,12 +2,13 @@
 /*
  * posix-handle.c - identities, and the way from an identity to its object.
  *
- * Each object has its gfid in the xattr trusted.gfid and a handle .glusterfs/xx/yy/<gfid> (xx, yy: its first two
- * bytes): a hard link, or for a directory a symlink ../../pp/qq/<gfid of its parent>/<name>, the layout
- * of today's GlusterFS.  The kernel never follows those symlinks: it would give up after 40 of them, and
- * follow one that somebody else had put there.  We read them, up to the root or to a directory that is
- * open, and open the names downwards, one component at a time without following anything; what is found
- * in the end must bear the identity that was asked for.
+ * Each object has its gfid in the xattr trusted.gfid and a handle .glusterfs/xx/yy/<gfid> (xx, yy:
+ * its first two bytes): a hard link, or for a directory a symlink ../../pp/qq/<gfid of its
+ * parent>/<name>, the layout of today's GlusterFS.  The kernel never follows those symlinks: it
+ * would give up after 40 of them, and follow one that somebody else had put there.  We read them,
+ * up to the root or to a directory that is open, and open the names downwards, one component at a
+ * time without following anything; what is found in the end must bear the identity that was asked
+ * for.
  *
  * A rename in between can lead such a walk astray: then it is walked again.
  *
@@ -26,7 +27,8 @@ void posix_handle_path(const struct gfid *g, char out[POSIX_HANDLE_MAX])
 {
 	char text[GFID_STR];
 
-	snprintf(out, POSIX_HANDLE_MAX, POSIX_DIR "/%02x/%02x/%s", g->b[0], g->b[1], gfid_str(g, text));
+	snprintf(out, POSIX_HANDLE_MAX, POSIX_DIR "/%02x/%02x/%s", g->b[0], g->b[1],
+		 gfid_str(g, text));
 }
 
 static void handle_target(const struct gfid *parent, const char *name, char out[POSIX_LINK_MAX])
@@ -42,7 +44,8 @@ static void handle_next_path(const struct gfid *g, char out[POSIX_HANDLE_MAX])
 {
 	char text[GFID_STR];
 
-	snprintf(out, POSIX_HANDLE_MAX, POSIX_DIR "/%02x/%02x/%s.next", g->b[0], g->b[1], gfid_str(g, text));
+	snprintf(out, POSIX_HANDLE_MAX, POSIX_DIR "/%02x/%02x/%s.next", g->b[0], g->b[1],
+		 gfid_str(g, text));
 }
 
 /* The two directories that a handle is in. */
@@ -114,7 +117,8 @@ void posix_handle_remove(struct posix *p, const struct gfid *g)
 		log_warning(p->xl->name, "cannot remove the handle %s: %s", path, strerror(errno));
 }
 
-int posix_handle_prepare(struct posix *p, const struct gfid *g, const struct gfid *parent, const char *name)
+int posix_handle_prepare(struct posix *p, const struct gfid *g, const struct gfid *parent,
+			 const char *name)
 {
 	char path[POSIX_HANDLE_MAX], target[POSIX_LINK_MAX];
 	int ret;
@@ -144,7 +148,7 @@ void posix_handle_abort(struct posix *p, const struct gfid *g)
 	unlinkat(posix_root(p), next, 0);
 }
 
-/* ---- identities ------------------------------------------------------------------------------- */
+/* ---- identities ---------------------------------------------------------------------- */
 
 int posix_gfid_get(int dirfd, const char *name, struct gfid *g)
 {
@@ -196,7 +200,8 @@ static int handle_check_directory(struct posix *p, const struct gfid *g, const s
 	} else if (ret != -ESTALE) {
 		return ret == -ENOTDIR ? -EEXIST : ret;
 	}
-	log_warning(p->xl->name, "directory \"%s\" was moved behind our back; its handle is made again", name);
+	log_warning(p->xl->name,
+		    "directory \"%s\" was moved behind our back; its handle is made again", name);
 	ret = posix_handle_prepare(p, g, parent, name);
 	return ret < 0 ? ret : posix_handle_commit(p, g);
 }
@@ -222,7 +227,7 @@ int posix_handle_check(struct posix *p, const struct gfid *g, int dirfd, const s
 	return ret == -EEXIST ? 0 : ret;
 }
 
-/* ---- directories by identity -------------------------------------------------------------- */
+/* ---- directories by identity --------------------------------------------------------- */
 
 struct step {			/* on the way down */
 	struct step *next;
@@ -239,8 +244,10 @@ static void steps_free(struct step *s)
 	}
 }
 
-/* Reads the handle of a directory.  0, -ESTALE (there is none), -ENOTDIR (it is something else), -errno. */
-static int handle_read(struct posix *p, const struct gfid *g, struct gfid *ret_parent, char name[256])
+/* Reads the handle of a directory.  0, -ESTALE (there is none), -ENOTDIR (it is something else),
+ * -errno. */
+static int handle_read(struct posix *p, const struct gfid *g, struct gfid *ret_parent,
+		       char name[256])
 {
 	char path[POSIX_HANDLE_MAX], target[POSIX_LINK_MAX], text[GFID_STR];
 	enum { FIXED = 6 + 6 + GFID_STR };	/* "../../" "xx/yy/" gfid "/" */
@@ -251,23 +258,27 @@ static int handle_read(struct posix *p, const struct gfid *g, struct gfid *ret_p
 	if (n < 0)
 		return errno == ENOENT ? -ESTALE : errno == EINVAL ? -ENOTDIR : -errno;
 	target[n] = 0;
-	if (n <= FIXED || n > FIXED + 255 || memcmp(target, "../../", 6) || target[FIXED - 1] != '/')
+	if (n <= FIXED || n > FIXED + 255 || memcmp(target, "../../", 6) ||
+	    target[FIXED - 1] != '/')
 		return -ENOTDIR;	/* the object is a symlink, or not ours */
 	memcpy(text, target + 12, GFID_STR - 1);
 	text[GFID_STR - 1] = 0;
 	memcpy(name, target + FIXED, (size_t)n - FIXED + 1);
-	if (gfid_parse(text, ret_parent) < 0 || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
+	if (gfid_parse(text, ret_parent) < 0 || strchr(name, '/') || !strcmp(name, ".") ||
+	    !strcmp(name, ".."))
 		return -ENOTDIR;
 	return 0;
 }
 
-/* Opens the names one below the other, from `base`.  A descriptor, -EAGAIN (something moved), -errno. */
+/* Opens the names one below the other, from `base`.  A descriptor, -EAGAIN (something moved),
+ * -errno. */
 static int walk_down(const struct step *s, int base)
 {
 	int fd = -1;
 
 	for (; s; s = s->next) {
-		int next = openat(fd < 0 ? base : fd, s->name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		int next = openat(fd < 0 ? base : fd, s->name,
+				  O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		int err = errno;
 
 		if (fd >= 0)

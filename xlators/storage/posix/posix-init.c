@@ -2,8 +2,8 @@
 /*
  * posix-init.c - checking and opening a brick.
  *
- * Everything that can go wrong with the directory is found here and told to the person who wrote the volume
- * file; what was made on the way is taken away again when a later step fails.
+ * Everything that can go wrong with the directory is found here and told to the person who wrote
+ * the volume file; what was made on the way is taken away again when a later step fails.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -50,7 +50,8 @@ static int init_open_missing(struct posix *p)
 		int err = errno;
 
 		if (err == ENOENT)
-			xl_error(p->xl, "directory", "\"%s\" does not exist, nor does the directory it would be in",
+			xl_error(p->xl, "directory",
+				 "\"%s\" does not exist, nor does the directory it would be in",
 				 p->directory);
 		else
 			xl_error(p->xl, "directory", "\"%s\" does not exist and cannot be made: %s",
@@ -78,14 +79,16 @@ static int init_open(struct posix *p)
 		if (ret == -ENOTDIR)
 			xl_error(p->xl, "directory", "\"%s\" is not a directory", p->directory);
 		else
-			xl_error(p->xl, "directory", "cannot open \"%s\": %s", p->directory, strerror(-ret));
+			xl_error(p->xl, "directory", "cannot open \"%s\": %s", p->directory,
+				 strerror(-ret));
 		return ret;
 	}
 	p->root_fd = fd + 1;
 	return 0;
 }
 
-/* A brick needs a writable file system that keeps trusted.* xattrs, and a process that may use them. */
+/* A brick needs a writable file system that keeps trusted.* xattrs, and a process that may use
+ * them. */
 static int init_check(struct posix *p)
 {
 	int fd = posix_root(p), ret;
@@ -93,25 +96,30 @@ static int init_check(struct posix *p)
 	char text[32];
 
 	if (caller_check_process() < 0) {
-		xl_error(p->xl, NULL, "a brick needs root: files get other owners and trusted xattrs here");
+		xl_error(p->xl, NULL,
+			 "a brick needs root: files get other owners and trusted xattrs here");
 		return -EPERM;
 	}
 	if (fstatvfs(fd, &v) == 0 && (v.f_flag & ST_RDONLY)) {
-		xl_error(p->xl, "directory", "\"%s\" is on a read-only file system (%s)", p->directory,
-			 file_system_name(fd, text));
+		xl_error(p->xl, "directory", "\"%s\" is on a read-only file system (%s)",
+			 p->directory, file_system_name(fd, text));
 		return -EROFS;
 	}
 	if (fsetxattr(fd, TEST_XATTR, "1", 1, 0) < 0 || fremovexattr(fd, TEST_XATTR) < 0) {
 		ret = -errno;
 		if (ret == -EOPNOTSUPP)
-			xl_error(p->xl, "directory", "\"%s\" is on a file system without extended attributes (%s)",
+			xl_error(p->xl, "directory",
+				 "\"%s\" is on a file system without extended attributes (%s)",
 				 p->directory, file_system_name(fd, text));
 		else if (ret == -EPERM)
-			xl_error(p->xl, "directory", "trusted extended attributes cannot be set on \"%s\" (%s): "
-				 "this process needs CAP_SYS_ADMIN", p->directory, file_system_name(fd, text));
+			xl_error(p->xl, "directory",
+				 "trusted extended attributes cannot be set on \"%s\" (%s): "
+				 "this process needs CAP_SYS_ADMIN",
+				 p->directory, file_system_name(fd, text));
 		else
-			xl_error(p->xl, "directory", "cannot set extended attributes on \"%s\" (%s): %s",
-				 p->directory, file_system_name(fd, text), strerror(-ret));
+			xl_error(p->xl, "directory",
+				 "cannot set extended attributes on \"%s\" (%s): %s", p->directory,
+				 file_system_name(fd, text), strerror(-ret));
 		return ret;
 	}
 	return 0;
@@ -133,7 +141,8 @@ static int init_own_directory(struct posix *p)
 
 	int ret = -errno;
 
-	xl_error(p->xl, "directory", "cannot make \"%s/" POSIX_DIR "\": %s", p->directory, strerror(-ret));
+	xl_error(p->xl, "directory", "cannot make \"%s/" POSIX_DIR "\": %s", p->directory,
+		 strerror(-ret));
 	return ret;
 }
 
@@ -149,11 +158,13 @@ static void lock_write_pid(struct posix *p)
 static int init_lock(struct posix *p)
 {
 	char owner[16] = "";
-	int fd = openat(posix_root(p), LOCK_PATH, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600), ret;
+	int fd = openat(posix_root(p), LOCK_PATH, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600),
+	    ret;
 
 	if (fd < 0) {
 		ret = -errno;
-		xl_error(p->xl, "directory", "cannot make \"%s/" LOCK_PATH "\": %s", p->directory, strerror(-ret));
+		xl_error(p->xl, "directory", "cannot make \"%s/" LOCK_PATH "\": %s", p->directory,
+			 strerror(-ret));
 		return ret;
 	}
 	p->lock_fd = fd + 1;
@@ -163,7 +174,8 @@ static int init_lock(struct posix *p)
 	}
 	ret = -errno;
 	if (ret != -EWOULDBLOCK) {
-		xl_error(p->xl, "directory", "cannot lock \"%s\": %s", p->directory, strerror(-ret));
+		xl_error(p->xl, "directory", "cannot lock \"%s\": %s", p->directory,
+			 strerror(-ret));
 		return ret;
 	}
 	if (pread(fd, owner, sizeof owner - 1, 0) < 0 || !owner[0])
@@ -183,18 +195,22 @@ static int init_root_gfid(struct posix *p)
 	if (n == (ssize_t)sizeof g && gfid_equal(&g, &gfid_root))
 		return 0;
 	if (n >= 0 || errno == ERANGE) {
-		xl_error(p->xl, "directory", "\"%s\" is a directory inside another brick (it has the identity %s)",
-			 p->directory, n == (ssize_t)sizeof g ? gfid_str(&g, text) : "of something else");
+		xl_error(p->xl, "directory",
+			 "\"%s\" is a directory inside another brick (it has the identity %s)",
+			 p->directory,
+			 n == (ssize_t)sizeof g ? gfid_str(&g, text) : "of something else");
 		return -EINVAL;
 	}
-	if (errno == ENODATA && fsetxattr(fd, POSIX_XATTR_GFID, &gfid_root, sizeof gfid_root, XATTR_CREATE) == 0) {
+	if (errno == ENODATA &&
+	    fsetxattr(fd, POSIX_XATTR_GFID, &gfid_root, sizeof gfid_root, XATTR_CREATE) == 0) {
 		p->made_gfid = true;
 		return 0;
 	}
 
 	int ret = -errno;
 
-	xl_error(p->xl, "directory", "cannot give \"%s\" its identity: %s", p->directory, strerror(-ret));
+	xl_error(p->xl, "directory", "cannot give \"%s\" its identity: %s", p->directory,
+		 strerror(-ret));
 	return ret;
 }
 
@@ -203,7 +219,8 @@ static int init_brick_id(struct posix *p)
 	int fd = posix_root(p), ret;
 	uint64_t id[2];
 
-	if (fgetxattr(fd, POSIX_XATTR_BRICK_ID, p->brick_id, sizeof p->brick_id) == (ssize_t)sizeof p->brick_id)
+	if (fgetxattr(fd, POSIX_XATTR_BRICK_ID, p->brick_id, sizeof p->brick_id) ==
+	    (ssize_t)sizeof p->brick_id)
 		return 0;
 	id[0] = loop_random(xl_loop(p->xl));
 	id[1] = loop_random(xl_loop(p->xl));
@@ -211,7 +228,8 @@ static int init_brick_id(struct posix *p)
 	if (fsetxattr(fd, POSIX_XATTR_BRICK_ID, id, sizeof id, 0) == 0)
 		return 0;
 	ret = -errno;
-	xl_error(p->xl, "directory", "cannot give \"%s\" a brick id: %s", p->directory, strerror(-ret));
+	xl_error(p->xl, "directory", "cannot give \"%s\" a brick id: %s", p->directory,
+		 strerror(-ret));
 	return ret;
 }
 
@@ -227,7 +245,8 @@ static int init_root_handle(struct posix *p)
 	    (symlinkat("../../..", posix_root(p), path) < 0 && errno != EEXIST))
 		ret = -errno;
 	if (ret < 0)
-		xl_error(p->xl, "directory", "cannot make handles in \"%s\": %s", p->directory, strerror(-ret));
+		xl_error(p->xl, "directory", "cannot make handles in \"%s\": %s", p->directory,
+			 strerror(-ret));
 	return ret;
 }
 

@@ -22,7 +22,7 @@ void posix_stat_run(struct posix_op *op)
 	posix_obj_put(op->p, &o);
 }
 
-/* ---- setattr ------------------------------------------------------------------------------------- */
+/* ---- setattr ------------------------------------------------------------------------- */
 
 static int set_owner(const struct posix_obj *o, const struct attr *a, uint32_t valid)
 {
@@ -65,7 +65,8 @@ static int set_times(const struct posix_obj *o, const struct attr *a, uint32_t v
 }
 
 /* The owner first: changing it takes set-user-id bits away. */
-static int setattr_apply(const struct posix_obj *o, const struct attr *a, uint32_t valid, uint32_t type)
+static int setattr_apply(const struct posix_obj *o, const struct attr *a, uint32_t valid,
+			 uint32_t type)
 {
 	const uint32_t times = SET_ATIME | SET_MTIME | SET_ATIME_NOW | SET_MTIME_NOW;
 
@@ -109,7 +110,7 @@ void posix_setattr_run(struct posix_op *op)
 	posix_obj_put(op->p, &o);
 }
 
-/* ---- the rest ------------------------------------------------------------------------------------- */
+/* ---- the rest ------------------------------------------------------------------------ */
 
 void posix_readlink_run(struct posix_op *op)
 {
@@ -176,7 +177,8 @@ void posix_truncate_run(struct posix_op *op)
 	}
 }
 
-/* As the caller, whoever checked before: to ask that is the operation.  (glibc's faccessat() looks at other ids.) */
+/* As the caller, whoever checked before: to ask that is the operation.  (glibc's faccessat()
+ * looks at other ids.) */
 void posix_access_run(struct posix_op *op)
 {
 	const struct access_args *a = op->args;
@@ -188,7 +190,8 @@ void posix_access_run(struct posix_op *op)
 		return;
 	op->ret = caller_begin(op->id, CALLER_CHECKED, &c);
 	if (op->ret == 0) {
-		if (syscall(SYS_faccessat2, o.fd, "", a->mask & (R_OK | W_OK | X_OK), AT_EACCESS | AT_EMPTY_PATH) < 0)
+		if (syscall(SYS_faccessat2, o.fd, "", a->mask & (R_OK | W_OK | X_OK),
+			    AT_EACCESS | AT_EMPTY_PATH) < 0)
 			op->ret = -errno;
 		caller_end(&c);
 	}

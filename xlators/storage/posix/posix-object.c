@@ -3,8 +3,8 @@
  * posix-object.c - objects by identity for the *at system calls, and their attributes.
  *
  * An open file is reached by its descriptor, also without a name; a directory by its cached O_PATH
- * descriptor; anything else by its handle below the root descriptor, never following a symlink (the handle of
- * a symlink is a hard link to it, so it is reached in the same way).
+ * descriptor; anything else by its handle below the root descriptor, never following a symlink (the
+ * handle of a symlink is a hard link to it, so it is reached in the same way).
  */
 #include <stdio.h>
 #include <sys/sysmacros.h>
@@ -12,12 +12,14 @@
 
 #include "posix.h"
 
-/* ---- attributes ------------------------------------------------------------------------------ */
+/* ---- attributes ---------------------------------------------------------------------- */
 
 int posix_statx(int fd, const char *path, int flags, struct statx *stx)
 {
-	return statx(fd, path, flags | AT_STATX_SYNC_AS_STAT, STATX_BASIC_STATS | STATX_BTIME, stx) == 0
-		? 0 : -errno;
+	return statx(fd, path, flags | AT_STATX_SYNC_AS_STAT, STATX_BASIC_STATS | STATX_BTIME,
+		     stx) == 0
+		       ? 0
+		       : -errno;
 }
 
 static struct ts ts_of(const struct statx_timestamp *t)
@@ -89,7 +91,7 @@ int posix_name_check(const struct gfid *parent, const char *name, int hidden)
 	return 0;
 }
 
-/* ---- objects ----------------------------------------------------------------------------------- */
+/* ---- objects ------------------------------------------------------------------------- */
 
 static int obj_by_dir(struct posix *p, const struct gfid *g, struct posix_obj *o)
 {
@@ -189,7 +191,8 @@ static int check_openable(int fd)
 	return ret;
 }
 
-static int open_checked(struct posix *p, const struct identity *id, const struct posix_obj *o, int flags)
+static int open_checked(struct posix *p, const struct identity *id, const struct posix_obj *o,
+			int flags)
 {
 	char proc[POSIX_PROC_MAX];
 	struct posix_caller c;
@@ -207,10 +210,11 @@ static int open_checked(struct posix *p, const struct identity *id, const struct
 }
 
 /*
- * When nobody has to be asked a regular file is opened by its handle directly.  O_NONBLOCK, in case it is
- * a pipe after all: the type came from a client.
+ * When nobody has to be asked a regular file is opened by its handle directly.  O_NONBLOCK, in case
+ * it is a pipe after all: the type came from a client.
  */
-int posix_obj_open(struct posix *p, const struct identity *id, const struct gfid *g, uint32_t type, int flags)
+int posix_obj_open(struct posix *p, const struct identity *id, const struct gfid *g, uint32_t type,
+		   int flags)
 {
 	bool direct = !id->enforce && S_ISREG(type) && !(flags & O_TRUNC);
 	struct posix_obj o;

@@ -2,11 +2,12 @@
 /*
  * posix-order.c - operations on an object stay in the order in which they came.
  *
- * An operation that goes to a worker takes a place in the queue of each object it concerns (two for a
- * rename between directories).  It is posted when it has been granted all its places: ALONE at the head of
- * the queue, SHARED when only SHARED ones are ahead.  One that could run on the loop must join the queue
- * too when it would overtake somebody.  (work.order knows one key per item and no sharing: it would let a
- * rename overtake in one of its directories and make parallel cold reads of a file wait for each other.)
+ * An operation that goes to a worker takes a place in the queue of each object it concerns (two for
+ * a rename between directories).  It is posted when it has been granted all its places: ALONE at
+ * the head of the queue, SHARED when only SHARED ones are ahead.  One that could run on the loop
+ * must join the queue too when it would overtake somebody.  (work.order knows one key per item and
+ * no sharing: it would let a rename overtake in one of its directories and make parallel cold reads
+ * of a file wait for each other.)
  *
  * The queue hangs in the inode's slot as long as it is not empty: an idle object costs nothing.
  * No deadlock: places in all queues are taken at once, in one turn of the loop.  Loop thread only.

@@ -2,9 +2,10 @@
 /*
  * posix-rename.c - rename, replacing or exchanging.
  *
- * The handle of a directory names its parent and its name, so it changes with them: the new handle is
- * made beside the old one before the rename (no space: nothing has happened yet), and put into place after it.
- * A crash in between leaves a handle that leads nowhere; the next lookup of the name makes it again.
+ * The handle of a directory names its parent and its name, so it changes with them: the new handle
+ * is made beside the old one before the rename (no space: nothing has happened yet), and put into
+ * place after it. A crash in between leaves a handle that leads nowhere; the next lookup of the
+ * name makes it again.
  *
  * Limitation: RENAME_WHITEOUT is refused (a whiteout would be an object without an identity).
  */
@@ -43,7 +44,8 @@ static bool side_has_place(const struct side *s)
 static bool same_object(const struct side *a, const struct side *b)
 {
 	return a->there && b->there && a->stx.stx_ino == b->stx.stx_ino &&
-	       a->stx.stx_dev_major == b->stx.stx_dev_major && a->stx.stx_dev_minor == b->stx.stx_dev_minor;
+	       a->stx.stx_dev_major == b->stx.stx_dev_major &&
+	       a->stx.stx_dev_minor == b->stx.stx_dev_minor;
 }
 
 static void commit(struct posix *p, const struct side *s)
@@ -51,8 +53,8 @@ static void commit(struct posix *p, const struct side *s)
 	int ret = posix_handle_commit(p, &s->gfid);
 
 	if (ret < 0)
-		log_error(p->xl->name, "the handle of \"%s\" stays wrong until it is looked up: %s", s->name,
-			  strerror(-ret));
+		log_error(p->xl->name, "the handle of \"%s\" stays wrong until it is looked up: %s",
+			  s->name, strerror(-ret));
 }
 
 /* The rename itself, with the handles of directories. */
@@ -73,7 +75,9 @@ static int rename_both(struct posix_op *op, struct side *from, struct side *to, 
 		return ret;
 	ret = caller_begin(op->id, 0, &c);
 	if (ret == 0) {
-		ret = renameat2(from->dir->fd, from->name, to->dir->fd, to->name, flags) < 0 ? -errno : 0;
+		ret = renameat2(from->dir->fd, from->name, to->dir->fd, to->name, flags) < 0
+			      ? -errno
+			      : 0;
 		caller_end(&c);
 	}
 	if (moves && ret == 0)
@@ -118,11 +122,13 @@ static int rename_answer(struct posix_op *op, struct side *from, struct side *to
 	int ret = 0;
 
 	if (flags & RENAME_EXCHANGE)
-		ret = posix_attr_at(from->dir->fd, from->name, AT_SYMLINK_NOFOLLOW, &to->gfid, &r->replaced);
+		ret = posix_attr_at(from->dir->fd, from->name, AT_SYMLINK_NOFOLLOW, &to->gfid,
+				    &r->replaced);
 	else if (to->there && !same_object(from, to))
 		ret = replaced(op->p, to, &r->replaced);
 	if (ret == 0)
-		ret = posix_attr_at(to->dir->fd, to->name, AT_SYMLINK_NOFOLLOW, &from->gfid, &r->attr);
+		ret = posix_attr_at(to->dir->fd, to->name, AT_SYMLINK_NOFOLLOW, &from->gfid,
+				    &r->attr);
 	if (ret == 0)
 		ret = posix_attr_dir(from->dir, &r->oldparent);
 	if (ret == 0)

@@ -2,8 +2,9 @@
 /*
  * posix-xattr-sys.c - xattrs of objects that are reached without a path.
  *
- * Linux 6.13 has getxattrat(2) and setxattrat(2); before it the way to "this name below that descriptor, not
- * following it" leads through /proc/self/fd, which costs a few path components more.  glibc has no wrappers yet.
+ * Linux 6.13 has getxattrat(2) and setxattrat(2); before it the way to "this name below that
+ * descriptor, not following it" leads through /proc/self/fd, which costs a few path components
+ * more.  glibc has no wrappers yet.
  */
 #include <stdio.h>
 #include <sys/syscall.h>
@@ -56,7 +57,8 @@ ssize_t xattr_at_get(int dirfd, const char *name, const char *key, void *value, 
 	return n < 0 ? -errno : n;
 }
 
-int xattr_at_set(int dirfd, const char *name, const char *key, const void *value, size_t size, int flags)
+int xattr_at_set(int dirfd, const char *name, const char *key, const void *value, size_t size,
+		 int flags)
 {
 	char path[NAME_PROC_MAX];
 	long ret;
@@ -100,7 +102,8 @@ ssize_t xattr_obj_list(const struct posix_obj *o, char *list, size_t size)
 	return n < 0 ? -errno : n;
 }
 
-int xattr_obj_set(const struct posix_obj *o, const char *key, const void *value, size_t size, int flags)
+int xattr_obj_set(const struct posix_obj *o, const char *key, const void *value, size_t size,
+		  int flags)
 {
 	char path[POSIX_PROC_MAX];
 	int ret;
@@ -134,7 +137,8 @@ int xattr_is_ours(const char *key)
 		return XATTR_OURS_READ_ONLY;
 	if (!strncmp(key, "trusted.glusterfs.afr.", 22))
 		return 0;
-	if (!strcmp(key, POSIX_XATTR_GFID) || !strncmp(key, POSIX_XATTR_PREFIX, strlen(POSIX_XATTR_PREFIX)) ||
+	if (!strcmp(key, POSIX_XATTR_GFID) ||
+	    !strncmp(key, POSIX_XATTR_PREFIX, strlen(POSIX_XATTR_PREFIX)) ||
 	    !strncmp(key, "trusted.afr.", 12))
 		return XATTR_OURS_HIDDEN;
 	return 0;

@@ -3,8 +3,8 @@
  * posix-xattr.c - xattrs.
  *
  * What belongs to us is out of reach: the identity (trusted.gfid) always, the bookkeeping of
- * replication (trusted.glusterfs.afr.*) only for applications, which mount/fuse sees to, as the translators
- * in between have to reach it.  No list shows any of it.
+ * replication (trusted.glusterfs.afr.*) only for applications, which mount/fuse sees to, as the
+ * translators in between have to reach it.  No list shows any of it.
  */
 #include <stdlib.h>
 #include <sys/xattr.h>
@@ -22,7 +22,8 @@ static int value_read(struct posix_op *op, const struct posix_obj *o, const char
 		op->mem = malloc(sizes[i]);
 		if (!op->mem)
 			return -ENOMEM;
-		n = key ? xattr_obj_get(o, key, op->mem, sizes[i]) : xattr_obj_list(o, op->mem, sizes[i]);
+		n = key ? xattr_obj_get(o, key, op->mem, sizes[i])
+			: xattr_obj_list(o, op->mem, sizes[i]);
 	}
 	if (n < 0)
 		return n == -ENOENT ? -ESTALE : (int)n;
@@ -66,8 +67,8 @@ void posix_getxattr_finish(struct posix_op *op)
 }
 
 /* The common part of setxattr and removexattr; value NULL: remove. */
-static int xattr_change(struct posix_op *op, const struct gfid *g, const char *key, const struct buf *value,
-			uint32_t flags, struct attr *ret_attr)
+static int xattr_change(struct posix_op *op, const struct gfid *g, const char *key,
+			const struct buf *value, uint32_t flags, struct attr *ret_attr)
 {
 	struct posix_caller c;
 	struct posix_obj o;
@@ -122,7 +123,8 @@ void posix_listxattr_run(struct posix_op *op)
 	names = op->mem;
 	for (size_t at = 0; op->ret == 0 && at < op->mem_len; at += len) {
 		len = strlen(names + at) + 1;
-		if (xattr_is_ours(names + at) || !strncmp(names + at, POSIX_XATTR_PREFIX, strlen(POSIX_XATTR_PREFIX)))
+		if (xattr_is_ours(names + at) ||
+		    !strncmp(names + at, POSIX_XATTR_PREFIX, strlen(POSIX_XATTR_PREFIX)))
 			continue;
 		memmove(names + kept, names + at, len);
 		kept += len;

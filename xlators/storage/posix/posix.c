@@ -4,12 +4,13 @@
  *
  * This file is the way of an operation: its row in the table, where it runs, and its answer.
  *
- *	posix_enter   the row says which objects it concerns; begin() makes what only the loop can make
- *	posix_blocks  may it block?  then, or when something else is ahead on its objects: to a worker
+ *	posix_enter   the row says which objects it concerns; begin() makes what only the loop can
+ *	posix_blocks  may it block?  then, or when something is ahead on its objects: to a worker
  *	posix_leave   finish() on the loop, the answer, references dropped
  *
- * Invariants: operations on an object take effect in the order in which they came, apart from those that
- * change nothing (posix-order.c).  So run() of an operation on a directory is alone with its names.
+ * Invariants: operations on an object take effect in the order in which they came, apart from those
+ * that change nothing (posix-order.c).  So run() of an operation on a directory is alone with its
+ * names.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -25,10 +26,12 @@
 
 static const struct posix_fop posix_fops[FOP_COUNT] = {
 	[FOP_lookup] = { .run = posix_lookup_run,
-			 .finish = posix_lookup_finish, ON_PARENT(lookup, TURN_SHARED) },
+			 .finish = posix_lookup_finish,
+			 ON_PARENT(lookup, TURN_SHARED) },
 	[FOP_stat] = { .run = posix_stat_run, ON_EITHER(stat, TURN_SHARED) },
 	[FOP_setattr] = { .run = posix_setattr_run, ON_EITHER(setattr, TURN_ALONE) },
-	[FOP_readlink] = { .run = posix_readlink_run, .finish = posix_readlink_finish,
+	[FOP_readlink] = { .run = posix_readlink_run,
+			   .finish = posix_readlink_finish,
 			   ON_INODE(readlink, TURN_SHARED) },
 	[FOP_mknod] = { .run = posix_mknod_run, ON_PARENT(mknod, TURN_ALONE) },
 	[FOP_mkdir] = { .run = posix_mkdir_run, ON_PARENT(mkdir, TURN_ALONE) },
@@ -36,16 +39,24 @@ static const struct posix_fop posix_fops[FOP_COUNT] = {
 	[FOP_rmdir] = { .run = posix_rmdir_run, ON_PARENT(rmdir, TURN_ALONE) },
 	[FOP_symlink] = { .run = posix_symlink_run, ON_PARENT(symlink, TURN_ALONE) },
 	[FOP_rename] = { .run = posix_rename_run,
-			 ON(rename, AT(rename, oldparent), AT(rename, newparent), -1, -1, TURN_ALONE) },
+			 ON(rename, AT(rename, oldparent), AT(rename, newparent), -1, -1,
+			    TURN_ALONE) },
 	[FOP_link] = { .run = posix_link_run,
 		       ON(link, AT(link, parent), AT(link, inode), -1, -1, TURN_ALONE) },
-	[FOP_create] = { .run = posix_create_run, .finish = posix_open_finish,
+	[FOP_create] = { .run = posix_create_run,
+			 .finish = posix_open_finish,
 			 ON_PARENT(create, TURN_ALONE) },
-	[FOP_open] = { .run = posix_open_run, .finish = posix_open_finish, ON_INODE(open, TURN_ALONE) },
-	[FOP_opendir] = { .run = posix_opendir_run, .finish = posix_open_finish,
+	[FOP_open] = { .run = posix_open_run,
+		       .finish = posix_open_finish,
+		       ON_INODE(open, TURN_ALONE) },
+	[FOP_opendir] = { .run = posix_opendir_run,
+			  .finish = posix_open_finish,
 			  ON_INODE(opendir, TURN_SHARED) },
-	[FOP_read] = { .begin = posix_read_begin, .quick = posix_read_quick, .run = posix_read_run,
-		       .finish = posix_read_finish, ON_FD(read, TURN_SHARED) },
+	[FOP_read] = { .begin = posix_read_begin,
+		       .quick = posix_read_quick,
+		       .run = posix_read_run,
+		       .finish = posix_read_finish,
+		       ON_FD(read, TURN_SHARED) },
 	[FOP_write] = { .run = posix_write_run, ON_FD(write, TURN_ALONE) },
 	[FOP_flush] = { .run = posix_flush_run, ON_FD(flush, TURN_SHARED) },
 	[FOP_fsync] = { .run = posix_fsync_run, ON_FD(fsync, TURN_AFTER) },
@@ -54,11 +65,13 @@ static const struct posix_fop posix_fops[FOP_COUNT] = {
 	[FOP_readdirp] = { .run = posix_readdir_run, ON_FD(readdirp, TURN_ALONE) },
 	[FOP_statfs] = { .run = posix_statfs_run, ON_INODE(statfs, TURN_SHARED) },
 	[FOP_access] = { .run = posix_access_run, ON_INODE(access, TURN_SHARED) },
-	[FOP_getxattr] = { .run = posix_getxattr_run, .finish = posix_getxattr_finish,
+	[FOP_getxattr] = { .run = posix_getxattr_run,
+			   .finish = posix_getxattr_finish,
 			   ON_EITHER(getxattr, TURN_SHARED) },
 	[FOP_setxattr] = { .run = posix_setxattr_run, ON_EITHER(setxattr, TURN_ALONE) },
 	[FOP_removexattr] = { .run = posix_removexattr_run, ON_EITHER(removexattr, TURN_ALONE) },
-	[FOP_listxattr] = { .run = posix_listxattr_run, .finish = posix_listxattr_finish,
+	[FOP_listxattr] = { .run = posix_listxattr_run,
+			    .finish = posix_listxattr_finish,
 			    ON_EITHER(listxattr, TURN_SHARED) },
 	[FOP_lk] = { .begin = posix_lk_begin, ON_FD(lk, TURN_SHARED) },
 	[FOP_fallocate] = { .run = posix_fallocate_run, ON_FD(fallocate, TURN_ALONE) },
@@ -70,8 +83,9 @@ static const struct posix_fop posix_fops[FOP_COUNT] = {
 };
 
 static const struct option posix_options[] = {
-	OPT_PATH_REQUIRED("directory", struct posix, directory,
-			  "the directory that is the brick; made when it is missing and its parent is not"),
+	OPT_PATH_REQUIRED(
+		"directory", struct posix, directory,
+		"the directory that is the brick; made when it is missing and its parent is not"),
 	OPT_BOOL("export-statfs-size", struct posix, export_statfs_size, "on",
 		 "off: report no space at all, so that bricks on one disk are not counted twice"),
 	OPT_U32("directory-cache", struct posix, directory_cache, "1024", "16", "65536",
@@ -88,10 +102,10 @@ static int policy_write_is_long(const struct posix_op *op, size_t limit)
 }
 
 /*
- * The policy: may it block for long?  With performance/io-threads above us more does, as somebody asked
- * for it; without, only what waits for the disk by its nature, as a change of threads costs
- * more than most operations.  What stays on the loop can still wait for a disk when the brick's metadata are
- * not in memory.
+ * The policy: may it block for long?  With performance/io-threads above us more does, as somebody
+ * asked for it; without, only what waits for the disk by its nature, as a change of threads costs
+ * more than most operations.  What stays on the loop can still wait for a disk when the brick's
+ * metadata are not in memory.
  */
 static bool posix_blocks(struct posix_op *op)
 {
@@ -117,7 +131,7 @@ static bool posix_blocks(struct posix_op *op)
 	}
 }
 
-/* ---- the way of an operation ---------------------------------------------------------------- */
+/* ---- the way of an operation --------------------------------------------------------- */
 
 static void posix_leave(struct posix_op *op)
 {
@@ -258,7 +272,7 @@ void posix_enter(struct frame *f)
 	posix_leave(op);
 }
 
-/* ---- open files ------------------------------------------------------------------------------- */
+/* ---- open files ---------------------------------------------------------------------- */
 
 struct posix_fd *posix_fd_new(int fd, int flags, bool directory)
 {
