@@ -62,7 +62,7 @@ expect error 'abi.vol:[0-9]+:[0-9]+: error: volume "kept": .*another version of 
 	glusterfs --check "$TMP/abi.vol"
 variant symbol 's/^XLATOR_EXPORT.*//'
 expect error 'volume "kept": .*no symbol glusterfs_xlator' glusterfs --check "$TMP/symbol.vol"
-variant undefined 's/return fail(f, -EPERM)/extern int there_is_no_such_function(void); there_is_no_such_function()/'
+variant undefined 's/^struct keep {/void there_is_no_such_function(void);\n&/; s/return fail(f, -EPERM)/there_is_no_such_function()/'
 expect error 'volume "kept": .*there_is_no_such_function' glusterfs --check "$TMP/undefined.vol"
 echo "not a shared object" > "$TMP/junk.so"
 sed "s#$TMP/first-xlator/keep.so#$TMP/junk.so#" "$TMP/keep.vol" > "$TMP/junk.vol"
