@@ -32,10 +32,10 @@ enum mode { MODE_RUN, MODE_CHECK, MODE_EXPLAIN, MODE_HELP_XLATOR };
 /* The command line. Strings are borrowed from argv or live as long as the process. */
 struct settings {
 	enum mode mode;
-	const char *volfile;		/* absolute, or /dev/... */
-	const char *server;		/* -s: the host, or the socket; then volfile says the same, for people */
-	const char *server_transport;	/* "tcp", "unix"; NULL: tcp */
-	uint16_t server_port;		/* 0: the default */
+	const char *volfile;		/* absolute (as given: --check, --explain); with server: host:port, to be shown */
+	const char *server;		/* -s: where the volume file comes from; NULL: from volfile */
+	const char *transport;
+	uint16_t port;
 	const char *mount_point;	/* absolute; NULL: no mount */
 	const char *volume_name;	/* NULL: the last one */
 	const char *log_file;		/* "-": standard error */
@@ -89,7 +89,7 @@ char *path_absolute(const char *path);
 
 /* ---- load.c: from settings to a checked graph */
 
-/* Reads the volume file, applies --xlator-option. NULL after errors were added to diag. */
+/* Reads or fetches the volume file, applies --xlator-option. NULL after errors were added to diag. */
 struct volfile *load_volfile(const struct settings *s, struct diag *diag);
 /* load_volfile and graph_new. */
 struct graph *load_graph(const struct settings *s, struct loop *loop, struct diag *diag);

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * From the command line to a checked graph: reads the volume file or fetches it from a server, puts the values of
+ * From the command line to a checked graph: reads or fetches the volume file, puts the values of
  * --xlator-option over those of the file, loads and checks everything. No translator's init runs here.
  */
 #include "config.h"
 #include "call.h"
 #include "daemon.h"
+
 #include "../xlators/protocol/fetch.h"
 
 #include <errno.h>
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { SERVER_PORT = 6996, FETCH_TIMEOUT_MS = 30000 };
 
 static void problem(struct diag *diag, const char *option, const char *what)
 {
@@ -80,19 +79,19 @@ static void override(struct volfile *vf, char *option, bool mounts, struct diag 
 		problem(diag, option, "there is no such volume in the volume file");
 }
 
-/* The volume file that a server has for its clients. */
 static struct volfile *fetch_volfile(const struct settings *s, struct diag *diag)
 {
-	char error[512], *text = NULL;
-	int err = protocol_fetch_volfile(s->server_transport ? s->server_transport : "tcp", s->server,
-					 s->server_port ? s->server_port : SERVER_PORT, FETCH_TIMEOUT_MS, &text, error);
+	struct diag_source src = { .file = s->volfile };
 	struct volfile *vf = NULL;
+	char transport[32], error[512], *text;
 
-	if (err)
-		diag_add(diag, DIAG_ERROR, NULL, (struct vf_pos){ 0, 0 }, 0, "cannot fetch the volume file of %s: %s",
-			 s->server, error);
-	else
-		vf = volfile_parse(s->server, text, strlen(text), diag);
+	/* 1.3 says tcp, tcp/client and tcp:... for the same */
+	snprintf(transport, sizeof(transport), "%.*s", (int)strcspn(s->transport, ":"), s->transport);
+	if (protocol_fetch_volfile(transport, s->server, s->port, s->mount_timeout_ms, &text, error) < 0) {
+		diag_add(diag, DIAG_ERROR, &src, (struct vf_pos){ 0, 0 }, 0, "cannot fetch the volume file: %s", error);
+		return NULL;
+	}
+	vf = volfile_parse(s->volfile, text, strlen(text), diag);
 	free(text);
 	return vf;
 }

@@ -21,7 +21,7 @@
 #define LOG_DIR LOCALSTATEDIR "/log/glusterfs"
 #define STATEDUMP_DIR LOCALSTATEDIR "/run/glusterfs"
 
-enum { MOUNT_TIMEOUT_S = 10, MOUNT_TIMEOUT_MAX_S = 3600 };
+enum { PORT = 6996, MOUNT_TIMEOUT_S = 10, MOUNT_TIMEOUT_MAX_S = 3600 };
 
 enum key {
 	KEY_DEBUG = 0x100, KEY_CHECK, KEY_EXPLAIN, KEY_HELP_XLATOR, KEY_STRICT, KEY_XLATOR_PATH, KEY_XLATOR_OPTION,
@@ -71,11 +71,11 @@ static const struct argp_option options[] = {
 	{ "lru-limit", KEY_LRU_LIMIT, "N", 0, "How many objects that nobody uses are remembered", 3 },
 
 	{ NULL, 0, NULL, 0, "With --server:", 4 },
-	{ "port", 'P', "PORT", 0, "The server's port [default: 6996]", 4 },
+	{ "port", 'P', "PORT", 0, "Its port [default: 6996]", 4 },
 	{ "volfile-server-port", 0, NULL, OPTION_ALIAS, NULL, 4 },
-	{ "transport", 't', "NAME", 0, "The transport [default: tcp]", 4 },
+	{ "transport", 't', "NAME", 0, "tcp, or unix (then HOST is the path of a socket) [default: tcp]", 4 },
 	{ "volfile-server-transport", 0, NULL, OPTION_ALIAS, NULL, 4 },
-	{ "volfile-id", KEY_VOLFILE_ID, "KEY", 0, "Which of the server's volume files", 4 },
+	{ "volfile-id", KEY_VOLFILE_ID, "KEY", 0, "Accepted for today's mount scripts; a server has one client volume file", 4 },
 
 	{ NULL, 0, NULL, 0, "Help:", -1 },
 	{ 0 }
@@ -157,7 +157,8 @@ static void set_port(struct argp_state *state, struct settings *s, const char *a
 
 	if (parse_u64(arg, &n) || n == 0 || n > 65535)
 		argp_error(state, "--port: \"%s\" is not a port: 1 to 65535", arg);
-	s->server_port = n;
+	else
+		s->port = (uint16_t)n;
 }
 
 static void add_mount_options(struct argp_state *state, struct settings *s, const char *arg)
@@ -256,10 +257,10 @@ static error_t parse_mount_option(int key, char *arg, struct argp_state *state)
 		set_port(state, s, arg);
 		break;
 	case 't':
-		s->server_transport = arg;
+		s->transport = arg;
 		break;
 	case KEY_VOLFILE_ID:
-		break;		/* a server has one for all, or one for each address */
+		break;		/* servers of 1.3 have one client volume file */
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -347,7 +348,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 /* ---- main -------------------------------------------------------------------------------------------- */
 
 /* What 1.3 says too, with its exit statuses. 0: go on. */
-static int check_settings(const struct settings *s)
+static int check_settings(struct settings *s)
 {
 	const char *me = program_invocation_short_name;
 
@@ -355,8 +356,15 @@ static int check_settings(const struct settings *s)
 		fprintf(stderr, "%s: --server and --spec-file cannot be used together\n", me);
 		return EXIT_USAGE;
 	}
-	if (!s->volfile && !s->server && s->mode != MODE_HELP_XLATOR) {
-		fprintf(stderr, "%s: missing option --spec-file=FILE (the volume file) or --server=SERVER; --help says more\n", me);
+	if (s->server) {
+		char *shown;
+
+		if (asprintf(&shown, "%s:%u", s->server, s->port) < 0)
+			return EXIT_VOLFILE;
+		s->volfile = shown;
+	}
+	if (!s->volfile && s->mode != MODE_HELP_XLATOR) {
+		fprintf(stderr, "%s: missing option --server=HOST or --spec-file=FILE (the volume file); --help says more\n", me);
 		return EXIT_VOLFILE;
 	}
 	return 0;
@@ -395,7 +403,9 @@ static void open_standard_descriptors(void)
 
 int main(int argc, char **argv)
 {
-	static struct settings s = { .mount_timeout_ms = MOUNT_TIMEOUT_S * 1000 };
+	static struct settings s = {
+		.mount_timeout_ms = MOUNT_TIMEOUT_S * 1000, .port = PORT, .transport = "tcp",
+	};
 	const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "[MOUNT-POINT]", .doc = doc };
 	int status;
 
@@ -409,8 +419,6 @@ int main(int argc, char **argv)
 	status = check_settings(&s);
 	if (status)
 		return status;
-	if (s.server)
-		s.volfile = s.server;
 	if (s.mode == MODE_CHECK)
 		return check(&s);
 	if (s.mode == MODE_EXPLAIN)

@@ -85,10 +85,11 @@ bad_command_lines()
 {
 	note "bad command lines"
 	posix_volume brick "$TMP/brick" | volfile posix
-	expect 255 'missing option --spec-file' glusterfs
-	expect 255 'missing option --spec-file' glusterfs "$TMP/mnt"
+	expect 255 'missing option --server=HOST or --spec-file' glusterfs
+	expect 255 'missing option --server=HOST or --spec-file' glusterfs "$TMP/mnt"
 	expect 1 'cannot be used together' glusterfs -f posix.vol -s localhost
-	expect 255 'Connection refused' glusterfs -s 127.0.0.1 -P 1 "$TMP/mnt"
+	expect 255 'no\.such\.host\.invalid:6996: error: cannot fetch' glusterfs --mount-timeout=1 -s no.such.host.invalid "$TMP/mnt"
+	expect 255 'no transport "pigeon"' glusterfs -t pigeon -s localhost "$TMP/mnt"
 	expect 1 'more than one volume file' glusterfs -f posix.vol --volfile posix.vol
 	expect 1 'more than one MOUNT-POINT' glusterfs -f posix.vol "$TMP/mnt" "$TMP/other"
 	expect 1 'unrecognized option' glusterfs --no-such-option
@@ -340,6 +341,30 @@ half_a_mirror()
 	stop_pid "$server_pid"
 }
 
+fetched()
+{
+	note "-s fetches the volume file"
+	start_server
+	stop_pid "$server_pid"
+	client_volume remote "$server_port" brick | volfile given
+	sed -i "s|  subvolumes|  option client-volume-filename $TMP/given.vol\n&|" server.vol
+	start_daemon server -f server.vol || die "no server"
+	server_pid=$pid
+	at_exit "! is_mounted '$TMP/mnt' || umount -l '$TMP/mnt'"
+	start_daemon fetcher -s 127.0.0.1 -P "$server_port" -t tcp/client "$TMP/mnt" || die "no mount"
+	check grep -q "^127.0.0.1:$server_port $TMP/mnt fuse.glusterfs" /proc/self/mounts
+	check touch "$TMP/mnt/fetched"
+	check test -e brick/fetched
+	stop_pid "$pid"
+	echo 'volume oops' >given.vol
+	expect 255 "127.0.0.1:$server_port:.*end-volume" glusterfs -s 127.0.0.1 -P "$server_port" "$TMP/mnt"
+	rm given.vol
+	expect 255 'cannot fetch' glusterfs -s 127.0.0.1 -P "$server_port" "$TMP/mnt"
+	check not_mounted "$TMP/mnt"
+	stop_pid "$server_pid"
+	expect 255 'cannot fetch .*refused' glusterfs -s 127.0.0.1 -P "$server_port" "$TMP/mnt"
+}
+
 # The helper, with the programs of the installation below inst/.
 mount_helper()
 {
@@ -354,7 +379,7 @@ mount_helper()
 	expect 1 'needs a value' ./helper client.vol mnt -o log-level
 	expect 32 'no volume file' ./helper ./nothing.vol mnt
 	expect 32 'not a directory' ./helper client.vol nowhere
-	expect 32 'Connection refused' ./helper 127.0.0.1:1 mnt
+	expect 32 'cannot fetch .*refused' ./helper 127.0.0.1:1 mnt -o "log-file=$TMP/helper.log"
 	expect 32 'unknown log level' ./helper client.vol mnt -o log-level=LOUD
 	expect 0 '--mount-options=ro,noatime .*/mnt$' ./helper client.vol mnt -f -v -o rw,_netdev,nofail,x-systemd.automount,ro,noatime
 	at_exit "! is_mounted '$TMP/mnt' || umount -l '$TMP/mnt'"
@@ -437,6 +462,7 @@ if [ "$(id -u)" -eq 0 ] && [ -c /dev/fuse ] && [ -e "$XLATORS/mount/fuse.so" ]; 
 	mounts
 	failing_mounts
 	half_a_mirror
+	fetched
 	mount_helper
 	fstab
 	interrupted
