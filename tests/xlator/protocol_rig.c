@@ -18,7 +18,9 @@ struct rig rig;
 
 /* ---- the sink ---- */
 
-static const struct attr sink_attr = { .mode = S_IFREG | 0644, .nlink = 1, .size = 42, .blksize = 4096 };
+static const struct attr sink_attr = {
+	.mode = S_IFREG | 0644, .nlink = 1, .size = 42, .blksize = 4096
+};
 
 static void sink_cancelled(struct frame *f)
 {
@@ -157,7 +159,11 @@ static void source_event(struct xlator *xl, int child, enum xl_event what, void 
 }
 
 static const struct xlator_type source_type = {
-	.abi = XLATOR_ABI, .name = "test/source", .min_children = 1, .max_children = 1, .event = source_event,
+	.abi = XLATOR_ABI,
+	.name = "test/source",
+	.min_children = 1,
+	.max_children = 1,
+	.event = source_event,
 };
 
 /* ---- graphs ---- */
@@ -169,7 +175,11 @@ static struct graph *graph_of(const char *name, const char *text, int *ret_error
 	diag_free(rig.diag);
 	rig.diag = diag_new();
 	struct volfile *file = volfile_parse(name, text, strlen(text), rig.diag);
-	struct graph *g = file ? graph_new(file, &(struct graph_options){ .loop = rig.loop, .xlator_path = path }, rig.diag) : NULL;
+	struct graph *g = file ? graph_new(file,
+					   &(struct graph_options){ .loop = rig.loop,
+								    .xlator_path = path },
+					   rig.diag)
+			       : NULL;
 	*ret_error = g ? graph_init(g) : -EINVAL;
 	if (*ret_error == 0)
 		*ret_error = graph_start(g);
@@ -182,11 +192,13 @@ static struct graph *graph_of(const char *name, const char *text, int *ret_error
 
 void rig_init(const char *transport)
 {
-	static const struct xlator_type *const types[] = { &sink_type, &nothing_type, &source_type, NULL };
+	static const struct xlator_type *const types[] = { &sink_type, &nothing_type, &source_type,
+							   NULL };
 
 	graph_builtin_types = types;
 	rig.transport = transport;
-	rig.loop = strcmp(transport, "mem") == 0 ? loop_new_sim(rig.seed ? rig.seed : 1) : loop_new();
+	rig.loop = strcmp(transport, "mem") == 0 ? loop_new_sim(rig.seed ? rig.seed : 1)
+						 : loop_new();
 	snprintf(rig.host, sizeof rig.host, "brick1");
 	if (strcmp(transport, "unix") == 0) {
 		snprintf(rig.dir, sizeof rig.dir, "/tmp/test_protocol.XXXXXX");
@@ -206,10 +218,13 @@ int rig_serve(const char *options)
 	snprintf(text, sizeof text,
 		 "volume deep\n type test/sink\nend-volume\n"
 		 "volume brick\n type test/nothing\n subvolumes deep\nend-volume\n"
-		 "volume server\n type protocol/server\n option transport-type %s/server\n option %s %s\n %s %s\n"
+		 "volume server\n type protocol/server\n option transport-type %s/server\n option "
+		 "%s %s\n %s %s\n"
 		 " subvolumes brick\nend-volume\n",
-		 rig.transport, strcmp(rig.transport, "unix") == 0 ? "listen-path" : "bind-address", rig.host,
-		 strcmp(rig.transport, "tcp") == 0 && !rig.port ? "option listen-port 0\n" : "", options);
+		 rig.transport, strcmp(rig.transport, "unix") == 0 ? "listen-path" : "bind-address",
+		 rig.host,
+		 strcmp(rig.transport, "tcp") == 0 && !rig.port ? "option listen-port 0\n" : "",
+		 options);
 	rig.server = graph_of("server.vol", text, &err);
 	if (rig.server && strcmp(rig.transport, "tcp") == 0)
 		rig.port = strtoul(rig_dumped(rig.server, "port"), NULL, 10);
@@ -222,11 +237,12 @@ int rig_attach(const char *volume, const char *options)
 	int err;
 
 	snprintf(text, sizeof text,
-		 "volume remote\n type protocol/client\n option transport-type %s/client\n option %s %s\n"
+		 "volume remote\n type protocol/client\n option transport-type %s/client\n option "
+		 "%s %s\n"
 		 " option remote-port %u\n option remote-subvolume %s\n %s\nend-volume\n"
 		 "volume source\n type test/source\n subvolumes remote\nend-volume\n",
-		 rig.transport, strcmp(rig.transport, "unix") == 0 ? "connect-path" : "remote-host", rig.host,
-		 rig.port ? rig.port : 6996, volume, options);
+		 rig.transport, strcmp(rig.transport, "unix") == 0 ? "connect-path" : "remote-host",
+		 rig.host, rig.port ? rig.port : 6996, volume, options);
 	rig.client = graph_of("client.vol", text, &err);
 	rig.source = rig.client ? graph_find(rig.client, "source") : NULL;
 	return err;
@@ -242,8 +258,10 @@ void rig_up(const char *transport, const char *server_options, const char *clien
 	char options[2048];
 
 	rig_init(transport);
-	snprintf(options, sizeof options, "option auth.ip.deep.allow *\n option auth.ip.brick.allow *\n"
-		 " option auth.allow-insecure on\n%s", server_options);
+	snprintf(options, sizeof options,
+		 "option auth.ip.deep.allow *\n option auth.ip.brick.allow *\n"
+		 " option auth.allow-insecure on\n%s",
+		 server_options);
 	if (rig_serve(options) < 0 || rig_attach("brick", client_options) < 0) {
 		diag_print(rig.diag, stderr);
 		abort();
@@ -313,7 +331,8 @@ const char *rig_problems(void)
 
 	text[0] = '\0';
 	for (size_t i = 0; i < diag_count(rig.diag) && used < sizeof text; i++)
-		used += snprintf(text + used, sizeof text - used, "%s\n", diag_message(rig.diag, i, NULL, NULL));
+		used += snprintf(text + used, sizeof text - used, "%s\n",
+				 diag_message(rig.diag, i, NULL, NULL));
 	return text;
 }
 
@@ -330,7 +349,8 @@ const char *rig_dumped(struct graph *g, const char *key)
 	for (const char *line = text; *line; line = strchr(line, '\n') + 1) {
 		if (strncmp(line, key, len) != 0 || line[len] != '=')
 			continue;
-		snprintf(value, sizeof value, "%.*s", (int)(strchr(line, '\n') - line - len - 1), line + len + 1);
+		snprintf(value, sizeof value, "%.*s", (int)(strchr(line, '\n') - line - len - 1),
+			 line + len + 1);
 		break;
 	}
 	free(text);
@@ -394,7 +414,8 @@ struct fd *rig_open(unsigned nr, uint32_t flags, int *ret_error)
 {
 	_cleanup_inode_ struct inode *inode = rig_inode(nr);
 	struct fd *fd = fd_new(inode, flags, false);
-	int ret = rig_call(FOP_open, &(struct open_args){ .inode = inode, .fd = fd, .flags = flags });
+	int ret = rig_call(FOP_open,
+			   &(struct open_args){ .inode = inode, .fd = fd, .flags = flags });
 
 	if (ret_error)
 		*ret_error = ret;
@@ -409,7 +430,9 @@ struct fd *rig_open(unsigned nr, uint32_t flags, int *ret_error)
 void raw_open(struct raw *r, bool privileged)
 {
 	struct sockaddr_in to = {
-		.sin_family = AF_INET, .sin_port = htons(rig.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_family = AF_INET,
+		.sin_port = htons(rig.port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 
 	memset(r, 0, sizeof *r);
@@ -461,8 +484,8 @@ static size_t raw_frame(uint8_t *out, const struct wire *w)
 	return WIRE_PREFIX + len;
 }
 
-size_t raw_hello(uint8_t *out, size_t size, unsigned version_min, unsigned version_max, const char *volume,
-		 const char *username, const char *password)
+size_t raw_hello(uint8_t *out, size_t size, unsigned version_min, unsigned version_max,
+		 const char *volume, const char *username, const char *password)
 {
 	struct wire w = { .at = out + WIRE_PREFIX, .base = out + WIRE_PREFIX, .end = out + size };
 	_cleanup_dict_ struct dict *d = dict_new();

@@ -4,8 +4,9 @@
  *
  *	test: rig_call() -> source -> protocol/client  ~connection~  protocol/server -> sink
  *
- * The loop is simulated (mem; time is virtual, so waiting a minute takes none) or real (tcp, unix).  The sink records
- * what comes to it and answers what its switches say.  One rig per process: libcheck forks for each test.
+ * The loop is simulated (mem; time is virtual, so waiting a minute takes none) or real (tcp,
+ * unix).  The sink records what comes to it and answers what its switches say.  One rig per
+ * process: libcheck forks for each test.
  */
 #ifndef GLUSTERFS_PROTOCOL_RIG_H
 #define GLUSTERFS_PROTOCOL_RIG_H
@@ -48,7 +49,10 @@ extern struct rig rig;
 
 /* The loop, and what `transport` needs. */
 void rig_init(const char *transport);
-/* Starts a server graph with these lines for its protocol/server.  0 or -errno of the step that failed. */
+/*
+ * Starts a server graph with these lines for its protocol/server.  0 or -errno of the step
+ * that failed.
+ */
 int rig_serve(const char *options);
 /* Starts a client graph attached to `volume`, with these lines for its protocol/client. */
 int rig_attach(const char *volume, const char *options);
@@ -73,7 +77,8 @@ struct rig_call {
 	union fop_reply reply;		/* rig_call_end() drops it */
 	struct frame *root;
 };
-void rig_call_start(struct rig_call *c, enum fop_id op, const void *args, const struct identity *id);
+void rig_call_start(struct rig_call *c, enum fop_id op, const void *args,
+		    const struct identity *id);
 /* Runs the loop until it is answered. */
 int rig_call_wait(struct rig_call *c);
 void rig_call_end(struct rig_call *c);
@@ -96,7 +101,7 @@ void raw_send(struct raw *r, const void *bytes, size_t len);
 void raw_read(struct raw *r);		/* what is there */
 void raw_close(struct raw *r);
 /* Encodes a HELLO into out; its length. */
-size_t raw_hello(uint8_t *out, size_t size, unsigned version_min, unsigned version_max, const char *volume,
-		 const char *username, const char *password);
+size_t raw_hello(uint8_t *out, size_t size, unsigned version_min, unsigned version_max,
+		 const char *volume, const char *username, const char *password);
 
 #endif

@@ -10,7 +10,9 @@
 
 #define CALL(op, ...) rig_call(FOP_##op, &(struct op##_args){ __VA_ARGS__ })
 
-static const struct identity alice = { .uid = 1000, .gid = 100, .pid = 4711, .lk_owner = 99, .txn = 5 };
+static const struct identity alice = {
+	.uid = 1000, .gid = 100, .pid = 4711, .lk_owner = 99, .txn = 5
+};
 
 static int stat_nr(unsigned nr)
 {
@@ -83,7 +85,8 @@ START_TEST(absent_parts_of_an_answer_are_empty)
 
 	rig_up("mem", "", "");
 	struct inode *inode = rig_inode(1);
-	rig_call_start(&c, FOP_getxattr, &(struct getxattr_args){ .inode = inode, .name = "user.a" }, NULL);
+	rig_call_start(&c, FOP_getxattr,
+		       &(struct getxattr_args){ .inode = inode, .name = "user.a" }, NULL);
 	ck_assert_int_eq(rig_call_wait(&c), 0);
 	ck_assert_ptr_nonnull(c.reply.getxattr.value);
 	ck_assert_uint_eq(c.reply.getxattr.value->len, 0);
@@ -153,7 +156,8 @@ START_TEST(listings_come_through)
 
 	rig_up("mem", "", "");
 	struct fd *fd = rig_open(1, O_RDONLY, NULL);
-	rig_call_start(&c, FOP_readdir, &(struct readdir_args){ .fd = fd, .size = UINT32_MAX }, NULL);
+	rig_call_start(&c, FOP_readdir, &(struct readdir_args){ .fd = fd, .size = UINT32_MAX },
+		       NULL);
 	ck_assert_int_eq(rig_call_wait(&c), 0);
 	const struct dirent_entry *e = dirents_next(c.reply.readdir.entries, NULL);
 	ck_assert_str_eq(e->name, "file");
@@ -229,12 +233,16 @@ static void check_squash(const char *options, uint32_t uid, uint32_t gid, struct
 
 START_TEST(squashing)
 {
-	const char *root = "option root-squash on\n", *all = "option all-squash yes\noption anon-uid 99\noption anon-gid 98\n";
+	const char *root = "option root-squash on\n",
+		   *all = "option all-squash yes\noption anon-uid 99\noption anon-gid 98\n";
 
 	check_squash("", 0, 0, (struct squashed){ .uid = 0, .gid = 0, .nr_groups = 1 });
 	check_squash(root, 0, 0, (struct squashed){ .uid = 65534, .gid = 65534, .enforce = true });
-	check_squash(root, 1000, 100, (struct squashed){ .uid = 1000, .gid = 100, .nr_groups = 1, .group = 65534 });
-	check_squash(root, 1000, 0, (struct squashed){ .uid = 1000, .gid = 65534, .nr_groups = 1, .group = 65534 });
+	check_squash(root, 1000, 100,
+		     (struct squashed){ .uid = 1000, .gid = 100, .nr_groups = 1, .group = 65534 });
+	check_squash(
+		root, 1000, 0,
+		(struct squashed){ .uid = 1000, .gid = 65534, .nr_groups = 1, .group = 65534 });
 	check_squash(all, 1000, 100, (struct squashed){ .uid = 99, .gid = 98, .enforce = true });
 	check_squash(all, 0, 0, (struct squashed){ .uid = 99, .gid = 98, .enforce = true });
 }
@@ -269,7 +277,8 @@ END_TEST
 
 static int lock_file(struct fd *fd, uint32_t cmd, uint32_t type, uint64_t owner)
 {
-	return CALL(lk, .fd = fd, .cmd = cmd, .lock = { .owner = owner, .start = 0, .end = UINT64_MAX, .type = type });
+	return CALL(lk, .fd = fd, .cmd = cmd,
+		    .lock = { .owner = owner, .start = 0, .end = UINT64_MAX, .type = type });
 }
 
 START_TEST(flush_is_local_until_something_was_locked)
@@ -300,7 +309,9 @@ START_TEST(a_wait_can_be_cancelled)
 	rig_up("mem", "", "");
 	struct fd *fd = rig_open(1, O_RDWR, NULL);
 	sink.hold = true;
-	rig_call_start(&c, FOP_lk, &(struct lk_args){ .fd = fd, .cmd = LK_SETW, .lock = { .type = F_WRLCK } }, NULL);
+	rig_call_start(&c, FOP_lk,
+		       &(struct lk_args){ .fd = fd, .cmd = LK_SETW, .lock = { .type = F_WRLCK } },
+		       NULL);
 	ck_assert(rig_until(one_is_held, 1000));
 	call_cancel(c.root);
 	ck_assert_int_eq(rig_call_wait(&c), -EINTR);
@@ -344,7 +355,7 @@ START_TEST(pending_calls_are_answered_when_the_connection_is_cut)
 	ck_assert(strstr(rig.reason, "cut") != NULL);
 	sink.hold = false;
 	ck_assert(rig_until(up_again, 1000));
-	ck_assert_int_eq(sink.cancels, 3);		/* by the server, for the connection was gone */
+	ck_assert_int_eq(sink.cancels, 3); /* by the server, for the connection was gone */
 	ck_assert_int_eq(stat_nr(1), 0);
 	inode_unref(inode);
 	rig_fini();
@@ -533,14 +544,23 @@ static void chaos_start(struct chaos *x, int i)
 
 		x->open_as[i] = chance(CHAOS_FILES);
 		x->opening[i] = fd_new(inode, O_RDWR, false);
-		rig_call_start(c, FOP_open, &(struct open_args){ inode, x->opening[i], O_RDWR | O_TRUNC }, NULL);
+		rig_call_start(c, FOP_open,
+			       &(struct open_args){ inode, x->opening[i], O_RDWR | O_TRUNC }, NULL);
 	} else if (what == 1) {
-		rig_call_start(c, FOP_write, &(struct write_args){ .fd = fd, .data = x->data }, NULL);
+		rig_call_start(c, FOP_write, &(struct write_args){ .fd = fd, .data = x->data },
+			       NULL);
 	} else if (what == 2) {
-		rig_call_start(c, FOP_read, &(struct read_args){ .fd = fd, .size = chance(100000) }, NULL);
+		rig_call_start(c, FOP_read, &(struct read_args){ .fd = fd, .size = chance(100000) },
+			       NULL);
 	} else if (what == 3) {
-		rig_call_start(c, FOP_lk, &(struct lk_args){ .fd = fd, .cmd = chance(2) ? LK_SETW : LK_SET, .lock =
-			{ .owner = chance(3), .end = UINT64_MAX, .type = chance(2) ? F_WRLCK : F_UNLCK } }, NULL);
+		rig_call_start(
+			c, FOP_lk,
+			&(struct lk_args){ .fd = fd,
+					   .cmd = chance(2) ? LK_SETW : LK_SET,
+					   .lock = { .owner = chance(3),
+						     .end = UINT64_MAX,
+						     .type = chance(2) ? F_WRLCK : F_UNLCK } },
+			NULL);
 	} else {
 		rig_call_start(c, FOP_flush, &(struct flush_args){ .fd = fd }, NULL);
 	}
@@ -594,10 +614,12 @@ static void chaos_run(uint64_t seed)
 	sink_let_go();
 	rig_run(20000);
 	for (int i = 0; i < CHAOS_CALLS; i++) {
-		ck_assert_msg(!x.busy[i] || x.calls[i].done, "seed %lu: call %d was not answered", seed, i);
+		ck_assert_msg(!x.busy[i] || x.calls[i].done, "seed %lu: call %d was not answered",
+			      seed, i);
 		chaos_collect(&x, i);
 	}
-	ck_assert_msg(graph_find(rig.client, "remote")->up, "seed %lu: not up again: %s", seed, rig.reason);
+	ck_assert_msg(graph_find(rig.client, "remote")->up, "seed %lu: not up again: %s", seed,
+		      rig.reason);
 	ck_assert_int_eq(stat_nr(1), 0);
 	for (int i = 0; i < CHAOS_FILES; i++)
 		fd_unref(x.files[i]);
@@ -618,12 +640,13 @@ START_TEST(every_call_is_answered_whatever_happens)
 }
 END_TEST
 
-UNIT_MAIN("protocol",
-	  works_over_mem, works_over_tcp, works_over_unix,
+UNIT_MAIN("protocol", works_over_mem, works_over_tcp, works_over_unix,
 	  absent_parts_of_an_answer_are_empty, errors_come_through, a_failed_open_leaves_nothing,
 	  many_open_files, listings_come_through, identity_arrives, squashing, read_only,
 	  flush_is_local_until_something_was_locked, a_wait_can_be_cancelled,
 	  pending_calls_are_answered_when_the_connection_is_cut, open_files_are_opened_again,
-	  a_file_that_is_gone_is_stale, a_file_that_was_locked_is_lost, an_open_that_never_came_is_no_open_file,
-	  the_volume_there_goes_down_and_up, invalidations_reach_the_client, a_server_that_comes_later,
-	  a_volume_deeper_down_can_be_used, stopping_waits_for_calls, every_call_is_answered_whatever_happens)
+	  a_file_that_is_gone_is_stale, a_file_that_was_locked_is_lost,
+	  an_open_that_never_came_is_no_open_file, the_volume_there_goes_down_and_up,
+	  invalidations_reach_the_client, a_server_that_comes_later,
+	  a_volume_deeper_down_can_be_used, stopping_waits_for_calls,
+	  every_call_is_answered_whatever_happens)

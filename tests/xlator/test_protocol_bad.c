@@ -44,7 +44,8 @@ static void check_auth(const char *server_options, const char *client_options, c
 	ck_assert_msg(rig.ups == !why, "%s: %s", server_options, rig.reason);
 	ck_assert_int_eq(rig.failures, !!why);
 	if (why)
-		ck_assert_msg(strstr(rig.reason, why) != NULL, "\"%s\" is not in \"%s\"", why, rig.reason);
+		ck_assert_msg(strstr(rig.reason, why) != NULL, "\"%s\" is not in \"%s\"", why,
+			      rig.reason);
 	rig_again();
 }
 
@@ -59,30 +60,39 @@ START_TEST(auth_by_address)
 	check_auth("option auth.ip.brick.allow !10.*\n", "", NULL);
 	check_auth("option auth.ip.brick.allow !mem\n", "", "not in auth.ip.allow");
 	check_auth("option auth.ip.brick.allow 10.*,!192.168.*\n", "", NULL);
-	check_auth("option auth.ip.brick.allow *\noption auth.ip.brick.reject mem\n", "", "auth.ip.reject");
+	check_auth("option auth.ip.brick.allow *\noption auth.ip.brick.reject mem\n", "",
+		   "auth.ip.reject");
 	check_auth("option auth.ip.brick.allow *\noption auth.ip.brick.reject 10.*\n", "", NULL);
-	check_auth("option auth.ip.brick.allow *\noption auth.ip.brick.reject !10.*\n", "", "auth.ip.reject");
+	check_auth("option auth.ip.brick.allow *\noption auth.ip.brick.reject !10.*\n", "",
+		   "auth.ip.reject");
 	check_auth("option auth.ip.deep.allow *\n", "", "nothing allows it");
 }
 END_TEST
 
 START_TEST(auth_by_login)
 {
-	const char *server = "option auth.login.brick.allow alice,b*\noption auth.login.alice.password apple\n"
-			     "option auth.login.bob.password banana\n";
+	const char *server =
+		"option auth.login.brick.allow alice,b*\noption auth.login.alice.password apple\n"
+		"option auth.login.bob.password banana\n";
 	const char *and_ip = "option auth.ip.brick.allow *\noption auth.login.brick.allow alice\n"
 			     "option auth.login.alice.password apple\n";
 
 	check_auth(server, "option username alice\noption password apple\n", NULL);
 	check_auth(server, "option username bob\noption password banana\n", NULL);
-	check_auth(server, "option username alice\noption password banana\n", "user or password is wrong");
-	check_auth(server, "option username alice\noption password apples\n", "user or password is wrong");
-	check_auth(server, "option username alice\noption password app\n", "user or password is wrong");
-	check_auth(server, "option username ben\noption password apple\n", "user or password is wrong");
-	check_auth(server, "option username carol\noption password apple\n", "not in auth.login.allow");
+	check_auth(server, "option username alice\noption password banana\n",
+		   "user or password is wrong");
+	check_auth(server, "option username alice\noption password apples\n",
+		   "user or password is wrong");
+	check_auth(server, "option username alice\noption password app\n",
+		   "user or password is wrong");
+	check_auth(server, "option username ben\noption password apple\n",
+		   "user or password is wrong");
+	check_auth(server, "option username carol\noption password apple\n",
+		   "not in auth.login.allow");
 	check_auth(server, "", "nothing allows it");
 	/* One that rejects decides, although the address would do. */
-	check_auth(and_ip, "option username alice\noption password wrong\n", "user or password is wrong");
+	check_auth(and_ip, "option username alice\noption password wrong\n",
+		   "user or password is wrong");
 	check_auth(and_ip, "option username carol\noption password wrong\n", NULL);
 	check_auth(and_ip, "", NULL);
 }
@@ -133,7 +143,8 @@ START_TEST(auth_by_port)
 	}
 	rig_again();
 	rig_init("tcp");
-	ck_assert_int_eq(rig_serve("option auth.ip.brick.allow 127.*\noption auth.allow-insecure on\n"), 0);
+	ck_assert_int_eq(
+		rig_serve("option auth.ip.brick.allow 127.*\noption auth.allow-insecure on\n"), 0);
 	raw_open(&raw, false);
 	say_hello(1, 1, "brick");
 	ck_assert(!raw_says("error") && !raw.closed);
@@ -148,7 +159,7 @@ START_TEST(root_comes_from_a_reserved_port)
 		return;
 	rig_init("tcp");
 	ck_assert_int_eq(rig_serve("option auth.ip.brick.allow 127.*\n"), 0);
-	for (int i = 1; i <= 520; i++) {	/* more than there are: they can be used again at once */
+	for (int i = 1; i <= 520; i++) { /* more than there are: they can be used again at once */
 		ck_assert_int_eq(rig_attach("brick", ""), 0);
 		ck_assert(rig_until(was_told, 5000));
 		ck_assert_msg(rig.ups == 1, "%d: %s", i, rig.reason);
@@ -167,7 +178,8 @@ START_TEST(a_volume_that_is_not_there)
 	ck_assert(rig_until(was_told, 1000));
 	ck_assert_int_eq(rig.failures, 1);
 	ck_assert(strstr(rig.reason, "volume \"brik\" is not exported by") != NULL);
-	ck_assert(strstr(rig.reason, "(it exports: brick)") != NULL);	/* and not "deep", which it may not use */
+	ck_assert(strstr(rig.reason, "(it exports: brick)") !=
+		  NULL); /* and not "deep", which it may not use */
 	rig_run(60000);
 	ck_assert_int_eq(rig.failures, 1);	/* told once, tried again and again */
 	ck_assert_int_gt(atoi(rig_dumped(rig.client, "attempts")), 5);
@@ -191,7 +203,8 @@ START_TEST(another_version)
 	rig_up("tcp", "", "");
 	raw_open(&raw, false);
 	say_hello(7, 9, "brick");
-	ck_assert(raw_says("version mismatch: the client speaks protocol versions 7 to 9, the server 1 to 1"));
+	ck_assert(raw_says(
+		"version mismatch: the client speaks protocol versions 7 to 9, the server 1 to 1"));
 	ck_assert(rig_until(raw_gone, 2000));
 	raw_close(&raw);
 	raw_open(&raw, false);
@@ -229,7 +242,8 @@ static size_t message(uint8_t *out, enum wire_kind kind, unsigned op, const void
 START_TEST(garbage_is_dropped)
 {
 	uint8_t b[8192], junk[4096];
-	const uint32_t big[2] = { 1u << 31, 8 }, none[2] = { 0, 0 }, hello_with_payload[2] = { 100, 100 };
+	const uint32_t big[2] = { 1u << 31, 8 }, none[2] = { 0, 0 },
+		       hello_with_payload[2] = { 100, 100 };
 
 	rig_up("tcp", "", "");
 	memset(junk, 0xff, sizeof junk);
@@ -371,8 +385,10 @@ static void peer_serve(void)
 	char error[256];
 
 	rig_init("mem");
-	ck_assert_int_eq(listener_new(transport_find("mem"), rig.loop, &(struct transport_address){ .host = "brick1" },
-				      peer_accepted, NULL, &peer.listener, error), 0);
+	ck_assert_int_eq(listener_new(transport_find("mem"), rig.loop,
+				      &(struct transport_address){ .host = "brick1" },
+				      peer_accepted, NULL, &peer.listener, error),
+			 0);
 }
 
 static void peer_end(void)
@@ -433,8 +449,16 @@ static void call_into_silence(bool pongs, uint32_t before_ms, uint32_t after_ms,
 	peer_end();
 }
 
-START_TEST(a_silent_server_is_given_up) { call_into_silence(false, 8000, 6000, "ping-timeout"); } END_TEST
-START_TEST(a_stuck_server_is_given_up) { call_into_silence(true, 40000, 6000, "transport-timeout"); } END_TEST
+START_TEST(a_silent_server_is_given_up)
+{
+	call_into_silence(false, 8000, 6000, "ping-timeout");
+}
+END_TEST
+START_TEST(a_stuck_server_is_given_up)
+{
+	call_into_silence(true, 40000, 6000, "transport-timeout");
+}
+END_TEST
 
 START_TEST(a_server_that_talks_nonsense)
 {
@@ -444,7 +468,8 @@ START_TEST(a_server_that_talks_nonsense)
 	ck_assert_int_eq(rig_attach("brick", ""), 0);
 	ck_assert(rig_until(was_told, 1000));
 	struct wire *out = conn_begin(peer.conn, 64);
-	wire_put_header(out, &(struct wire_header){ .kind = WIRE_REPLY, .op = FOP_stat, .xid = 12345 });
+	wire_put_header(out,
+			&(struct wire_header){ .kind = WIRE_REPLY, .op = FOP_stat, .xid = 12345 });
 	conn_end(peer.conn, out);
 	rig_run(100);
 	ck_assert_int_eq(rig.downs, 1);
@@ -457,7 +482,8 @@ START_TEST(a_client_that_never_greets)
 {
 	rig_init("mem");
 	ck_assert_int_eq(rig_serve("option auth.ip.brick.allow *\n"), 0);
-	peer.conn = conn_connect(transport_find("mem"), rig.loop, &(struct transport_address){ .host = "brick1" }, 0, NULL,
+	peer.conn = conn_connect(transport_find("mem"), rig.loop,
+				 &(struct transport_address){ .host = "brick1" }, 0, NULL,
 				 &peer_handler, NULL);
 	rig_run(9000);
 	ck_assert_int_eq(peer.closed, 0);
@@ -505,11 +531,13 @@ START_TEST(a_client_that_takes_no_answers)
 	rig_up("mem", "", "");
 	struct inode *inode = rig_inode(1);
 	struct fd *fd = fd_new(inode, O_RDONLY, false);
-	peer.conn = conn_connect(transport_find("mem"), rig.loop, &(struct transport_address){ .host = "brick1" }, 0, NULL,
+	peer.conn = conn_connect(transport_find("mem"), rig.loop,
+				 &(struct transport_address){ .host = "brick1" }, 0, NULL,
 				 &peer_handler, NULL);
 	rig_run(100);
 	peer_hello();
-	peer_request(1, FOP_open, &(struct open_args){ .inode = inode, .fd = fd, .flags = O_RDONLY });
+	peer_request(1, FOP_open,
+		     &(struct open_args){ .inode = inode, .fd = fd, .flags = O_RDONLY });
 	rig_run(100);
 	ck_assert_int_eq(peer.messages, 2);
 	conn_pause(peer.conn, true);
@@ -543,7 +571,9 @@ START_TEST(a_lock_wait_may_last)
 	struct fd *fd = fd_new(inode, O_RDWR, false);
 	ck_assert_int_eq(CALL(open, .inode = inode, .fd = fd, .flags = O_RDWR), 0);
 	sink.hold = true;
-	rig_call_start(&c, FOP_lk, &(struct lk_args){ .fd = fd, .cmd = LK_SETW, .lock = { .type = F_WRLCK } }, NULL);
+	rig_call_start(&c, FOP_lk,
+		       &(struct lk_args){ .fd = fd, .cmd = LK_SETW, .lock = { .type = F_WRLCK } },
+		       NULL);
 	rig_run(300000);
 	ck_assert(!c.done && rig.downs == 0);
 	sink_let_go();
@@ -589,7 +619,8 @@ START_TEST(data_beyond_the_limit_waits)
 	memset(data->data, 1, data->len);
 	sink.hold = true;
 	for (int i = 0; i < 16; i++)
-		rig_call_start(&c[i], FOP_write, &(struct write_args){ .fd = fd, .data = data }, NULL);
+		rig_call_start(&c[i], FOP_write, &(struct write_args){ .fd = fd, .data = data },
+			       NULL);
 	rig_run(5000);
 	ck_assert_int_ge(sink.nr_held, 2);
 	ck_assert_int_le(sink.nr_held, 4);
@@ -606,7 +637,8 @@ END_TEST
 
 START_TEST(messages_that_are_too_long)
 {
-	rig_up("mem", "option limits.transaction-size 256KB\n", "option limits.transaction-size 128KB\n");
+	rig_up("mem", "option limits.transaction-size 256KB\n",
+	       "option limits.transaction-size 128KB\n");
 	struct fd *fd = rig_open(1, O_RDWR, NULL);
 	struct buf *small = buf_new(256 << 10), *large = buf_new((256 << 10) + 1);
 	memset(small->data, 1, small->len);
@@ -634,7 +666,8 @@ START_TEST(a_flood_of_writes_waits_its_turn)
 	struct buf *data = buf_new(SIZE);
 	memset(data->data, 1, SIZE);
 	for (int i = 0; i < NR; i++)		/* more than the connection takes at once */
-		rig_call_start(&c[i], FOP_write, &(struct write_args){ .fd = fd, .data = data }, NULL);
+		rig_call_start(&c[i], FOP_write, &(struct write_args){ .fd = fd, .data = data },
+			       NULL);
 	ck_assert_int_gt(atoi(rig_dumped(rig.client, "queued-bytes")), 0);
 	call_cancel(c[NR - 1].root);
 	ck_assert_int_eq(rig_call_wait(&c[NR - 1]), -EINTR);
@@ -652,7 +685,9 @@ END_TEST
 START_TEST(too_many_clients)
 {
 	rig_init("tcp");
-	ck_assert_int_eq(rig_serve("option auth.ip.brick.allow *\noption auth.allow-insecure on\noption max-connections 1\n"), 0);
+	ck_assert_int_eq(rig_serve("option auth.ip.brick.allow *\noption auth.allow-insecure "
+				   "on\noption max-connections 1\n"),
+			 0);
 	ck_assert_int_eq(rig_attach("brick", ""), 0);
 	ck_assert(rig_until(was_told, 5000));
 	raw_open(&raw, false);
@@ -698,7 +733,10 @@ START_TEST(options_that_are_wrong)
 }
 END_TEST
 
-/* The server has to run meanwhile, so the client is another process.  The first bytes of the text or error. */
+/*
+ * The server has to run meanwhile, so the client is another process.  The first bytes of the
+ * text or error.
+ */
 static int fetch(char out[512])
 {
 	int pipes[2], status;
@@ -753,11 +791,13 @@ START_TEST(the_volume_file_is_given)
 }
 END_TEST
 
-UNIT_MAIN("protocol-bad",
-	  auth_by_address, auth_by_login, auth_by_port, root_comes_from_a_reserved_port, a_volume_that_is_not_there, the_server_itself_is_no_volume,
-	  another_version, garbage_is_dropped, random_requests_harm_nobody, half_open_connections_push_each_other_out,
-	  a_server_that_never_greets, a_server_that_chose_another_version, a_silent_server_is_given_up,
-	  a_stuck_server_is_given_up, a_server_that_talks_nonsense, a_client_that_never_greets, a_lock_wait_may_last,
-	  requests_beyond_the_limit_wait, data_beyond_the_limit_waits, a_client_that_takes_no_answers,
-	  messages_that_are_too_long, a_flood_of_writes_waits_its_turn, too_many_clients,
-	  a_port_that_is_taken, options_that_are_wrong, the_volume_file_is_given)
+UNIT_MAIN("protocol-bad", auth_by_address, auth_by_login, auth_by_port,
+	  root_comes_from_a_reserved_port, a_volume_that_is_not_there,
+	  the_server_itself_is_no_volume, another_version, garbage_is_dropped,
+	  random_requests_harm_nobody, half_open_connections_push_each_other_out,
+	  a_server_that_never_greets, a_server_that_chose_another_version,
+	  a_silent_server_is_given_up, a_stuck_server_is_given_up, a_server_that_talks_nonsense,
+	  a_client_that_never_greets, a_lock_wait_may_last, requests_beyond_the_limit_wait,
+	  data_beyond_the_limit_waits, a_client_that_takes_no_answers, messages_that_are_too_long,
+	  a_flood_of_writes_waits_its_turn, too_many_clients, a_port_that_is_taken,
+	  options_that_are_wrong, the_volume_file_is_given)

@@ -46,8 +46,11 @@ static void fetch_message(struct conn *c, struct buf *head, struct buf *payload)
 static void fetch_connected(struct conn *c)
 {
 	struct hello hello = {
-		.version_min = PROTOCOL_VERSION_MIN, .version_max = PROTOCOL_VERSION_MAX,
-		.process = program_invocation_short_name, .process_version = PACKAGE_VERSION, .want_volfile = true,
+		.version_min = PROTOCOL_VERSION_MIN,
+		.version_max = PROTOCOL_VERSION_MAX,
+		.process = program_invocation_short_name,
+		.process_version = PACKAGE_VERSION,
+		.want_volfile = true,
 	};
 
 	if (hello_send(c, &hello) < 0)
@@ -66,20 +69,22 @@ static const struct conn_handler fetch_handler = {
 	.message = fetch_message, .connected = fetch_connected, .closed = fetch_closed,
 };
 
-int protocol_fetch_volfile(const char *transport, const char *host, uint16_t port, uint32_t timeout_ms,
-			   char **ret_text, char error[512])
+int protocol_fetch_volfile(const char *transport, const char *host, uint16_t port,
+			   uint32_t timeout_ms, char **ret_text, char error[512])
 {
 	struct fetch f = { .error = error };
 	const struct transport *t = transport_find(transport);
 
 	if (!t) {
-		snprintf(error, 512, "there is no transport \"%s\"; there are tcp and unix", transport);
+		snprintf(error, 512, "there is no transport \"%s\"; there are tcp and unix",
+			 transport);
 		return -EINVAL;
 	}
 	f.loop = loop_new();
 	if (f.loop)
-		f.conn = conn_connect(t, f.loop, &(struct transport_address){ .host = host, .port = port }, timeout_ms, NULL,
-				      &fetch_handler, &f);
+		f.conn = conn_connect(t, f.loop,
+				      &(struct transport_address){ .host = host, .port = port },
+				      timeout_ms, NULL, &fetch_handler, &f);
 	if (!f.conn)
 		finish(&f, -ENOMEM, "out of memory");
 	else if (loop_run_until(f.loop, &f.done, timeout_ms) < 0)

@@ -6,11 +6,11 @@
 #include <stdint.h>
 
 /*
- * Connects, greets, and takes what option client-volume-filename of the server names.  transport: "tcp",
- * "unix" (host: the path of the socket).  Runs a loop of its own, for at most timeout_ms.  0 and the text, to be
- * freed by the caller; or -errno with a sentence in error.
+ * Connects, greets, and takes what option client-volume-filename of the server names.  transport:
+ * "tcp", "unix" (host: the path of the socket).  Runs a loop of its own, for at most timeout_ms.
+ * 0 and the text, to be freed by the caller; or -errno with a sentence in error.
  */
-int protocol_fetch_volfile(const char *transport, const char *host, uint16_t port, uint32_t timeout_ms,
-			   char **ret_text, char error[512]);
+int protocol_fetch_volfile(const char *transport, const char *host, uint16_t port,
+			   uint32_t timeout_ms, char **ret_text, char error[512]);
 
 #endif

@@ -2,8 +2,9 @@
 /*
  * protocol.c - the handshake, as both sides see it; compiled into both.
  *
- * The handshake is a dict, so that a key can be added without a new protocol version: a reader takes what it
- * knows and leaves the rest.  Only version, volume and client id are needed; everything else has a default.
+ * The handshake is a dict, so that a key can be added without a new protocol version: a reader
+ * takes what it knows and leaves the rest.  Only version, volume and client id are needed;
+ * everything else has a default.
  */
 #include <stdio.h>
 
@@ -49,12 +50,15 @@ int hello_send(struct conn *c, const struct hello *h)
 
 	if (!d)
 		return -ENOMEM;
-	if (dict_set_u64(d, K_VERSION_MIN, h->version_min) || dict_set_u64(d, K_VERSION_MAX, h->version_max) ||
-	    dict_set_u64(d, K_FEATURES, h->features) || dict_set_u64(d, K_CLIENT_ID, h->client_id) ||
-	    dict_set_u64(d, K_PAYLOAD_MAX, h->payload_max) || dict_set_u64(d, K_PING_MS, h->ping_ms) ||
-	    put_str(d, K_PROCESS, h->process) || put_str(d, K_PROCESS_VERSION, h->process_version) ||
-	    put_str(d, K_VOLUME, h->volume) || put_str(d, K_USERNAME, h->username) ||
-	    put_str(d, K_PASSWORD, h->password) || put_str(d, K_WANT, h->want_volfile ? K_VOLFILE : NULL))
+	if (dict_set_u64(d, K_VERSION_MIN, h->version_min) ||
+	    dict_set_u64(d, K_VERSION_MAX, h->version_max) ||
+	    dict_set_u64(d, K_FEATURES, h->features) ||
+	    dict_set_u64(d, K_CLIENT_ID, h->client_id) ||
+	    dict_set_u64(d, K_PAYLOAD_MAX, h->payload_max) ||
+	    dict_set_u64(d, K_PING_MS, h->ping_ms) || put_str(d, K_PROCESS, h->process) ||
+	    put_str(d, K_PROCESS_VERSION, h->process_version) || put_str(d, K_VOLUME, h->volume) ||
+	    put_str(d, K_USERNAME, h->username) || put_str(d, K_PASSWORD, h->password) ||
+	    put_str(d, K_WANT, h->want_volfile ? K_VOLFILE : NULL))
 		return -ENOMEM;
 	return send_dict(c, &(struct wire_header){ .kind = WIRE_HELLO }, d);
 }
@@ -66,8 +70,9 @@ int hello_reply_send(struct conn *c, const struct hello_reply *r)
 	if (!d)
 		return -ENOMEM;
 	if (dict_set_u64(d, K_VERSION, r->version) || dict_set_u64(d, K_FEATURES, r->features) ||
-	    dict_set_u64(d, K_SESSION, r->session) || dict_set_u64(d, K_PAYLOAD_MAX, r->payload_max) ||
-	    dict_set_u64(d, K_UP, r->up) || put_str(d, K_PROCESS, r->process) ||
+	    dict_set_u64(d, K_SESSION, r->session) ||
+	    dict_set_u64(d, K_PAYLOAD_MAX, r->payload_max) || dict_set_u64(d, K_UP, r->up) ||
+	    put_str(d, K_PROCESS, r->process) ||
 	    put_str(d, K_PROCESS_VERSION, r->process_version) || put_str(d, K_VOLUME, r->volume) ||
 	    put_str(d, K_ERROR, r->error) || put_str(d, K_VOLFILE, r->volfile))
 		return -ENOMEM;
@@ -129,8 +134,11 @@ int hello_reply_read(struct wire *w, int ret, struct hello_reply *r, struct dict
 		.session = get_number(d, K_SESSION, UINT64_MAX),
 		.payload_max = get_number(d, K_PAYLOAD_MAX, WIRE_PAYLOAD_MAX),
 		.up = get_number(d, K_UP, 1),
-		.process = get_str(d, K_PROCESS), .process_version = get_str(d, K_PROCESS_VERSION),
-		.volume = get_str(d, K_VOLUME), .error = get_str(d, K_ERROR), .volfile = get_str(d, K_VOLFILE),
+		.process = get_str(d, K_PROCESS),
+		.process_version = get_str(d, K_PROCESS_VERSION),
+		.volume = get_str(d, K_VOLUME),
+		.error = get_str(d, K_ERROR),
+		.volfile = get_str(d, K_VOLFILE),
 	};
 	if (!r->payload_max)
 		r->payload_max = WIRE_PAYLOAD_MAX;
@@ -150,7 +158,10 @@ int protocol_send(struct conn *c, enum wire_kind kind, uint64_t xid)
 struct wire protocol_reader(struct buf *head, struct buf *payload)
 {
 	return (struct wire){
-		.at = head->data, .base = head->data, .end = head->data + head->len, .payload = payload,
+		.at = head->data,
+		.base = head->data,
+		.end = head->data + head->len,
+		.payload = payload,
 	};
 }
 
@@ -161,9 +172,11 @@ const struct transport *protocol_transport(struct xlator *xl, const char *type)
 	if (t)
 		return t;
 	if (strncasecmp(type, "ib-", 3) == 0)
-		xl_error(xl, "transport-type", "\"%s\" is not available: InfiniBand is reached by tcp over IPoIB", type);
+		xl_error(xl, "transport-type",
+			 "\"%s\" is not available: InfiniBand is reached by tcp over IPoIB", type);
 	else
-		xl_error(xl, "transport-type", "there is no transport \"%s\"; there are tcp and unix", type);
+		xl_error(xl, "transport-type",
+			 "there is no transport \"%s\"; there are tcp and unix", type);
 	return NULL;
 }
 

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * protocol.h - what protocol/client and protocol/server have in common: the handshake, and the few messages that
- * are not operations.  core/wire.h has the framing, the header and the codec of operations.
+ * protocol.h - what protocol/client and protocol/server have in common: the handshake, and the few
+ * messages that are not operations.  core/wire.h has the framing, the header and the codec of
+ * operations.
  *
- *	HELLO        header | dict      the first message of a client, and nothing else may come before it
+ *	HELLO        header | dict      the first message of a client; nothing may come before it
  *	HELLO_REPLY  header(ret) | dict ret < 0: refused, "error" says why; the server closes
  *	REQUEST      header(op, xid) | [u64 client, with PROTOCOL_CLIENT] | arguments
  *	REPLY        header(op, xid, ret) | answer, when ret >= 0
- *	CANCEL       header(xid)        give up that request; it is still answered (-EINTR, or what it came to)
- *	RELEASE      header(xid: the handle of an open file)   one way; operations under way on it go on
- *	PING, PONG   header             a PONG also comes unasked, as a sign of life of a server that has stopped reading
+ *	CANCEL       header(xid)        give up that request; it is still answered
+ *	RELEASE      header(xid)        an open file, by handle: one way
+ *	PING, PONG   header             a PONG also comes unasked: a server that does not read lives
  *	EVENT        header(op: PROTOCOL_EVENT_*) | text or gfid   from the server
  *
- * A header's unused fields are 0.  Handles of open files are chosen by the client, never 0, never used twice
- * within a connection.  The keys of the two dicts are named in protocol.c, and there only.
+ * A header's unused fields are 0.  Handles of open files are chosen by the client, never 0, never
+ * used twice within a connection.  The keys of the two dicts are named in protocol.c, and there
+ * only.
  */
 #ifndef GLUSTERFS_PROTOCOL_H
 #define GLUSTERFS_PROTOCOL_H
@@ -23,7 +25,7 @@
 
 enum {
 	PROTOCOL_VERSION_MIN = 1, PROTOCOL_VERSION_MAX = 1,	/* what this program speaks */
-	PROTOCOL_HEADER_ROOM = 256,	/* an encoded header without groups, and what protocol adds to it */
+	PROTOCOL_HEADER_ROOM = 256,	/* an encoded header without groups, and what we add */
 	PROTOCOL_HELLO_MAX = 64 << 10,	/* a head before the handshake is done */
 	PROTOCOL_VOLFILE_MAX = 512 << 10,
 	PROTOCOL_LIST_MAX = 1 << 20,	/* bytes asked of one readdir: more is made less */
@@ -31,7 +33,7 @@ enum {
 
 enum {				/* flags of a request's header */
 	PROTOCOL_ENFORCE = 1,	/* identity.enforce: nobody has checked permissions yet */
-	PROTOCOL_CLIENT = 2,	/* the call belongs to another client than the one who said HELLO (a server in between) */
+	PROTOCOL_CLIENT = 2,	/* a server in between: whose call it is follows the header */
 };
 
 enum { PROTOCOL_EVENT_UP = 1, PROTOCOL_EVENT_DOWN, PROTOCOL_EVENT_INVALIDATE };
@@ -46,7 +48,7 @@ struct hello {
 	const char *process, *process_version;
 	const char *volume;		/* to attach to; "" with want_volfile */
 	const char *username, *password;	/* in clear */
-	bool want_volfile;		/* the client volume file, and nothing more (`glusterfs -s`) */
+	bool want_volfile;		/* only the client volume file (`glusterfs -s`) */
 };
 
 struct hello_reply {
@@ -63,7 +65,10 @@ struct hello_reply {
 /* Sends; 0 or -errno.  NULL strings are not sent. */
 int hello_send(struct conn *c, const struct hello *h);
 int hello_reply_send(struct conn *c, const struct hello_reply *r);
-/* Reads what follows the header.  *ret_dict: a new reference that the strings point into.  0 or -EPROTO. */
+/*
+ * Reads what follows the header.  *ret_dict: a new reference that the strings point into.  0
+ * or -EPROTO.
+ */
 int hello_read(struct wire *w, struct hello *h, struct dict **ret_dict);
 int hello_reply_read(struct wire *w, int ret, struct hello_reply *r, struct dict **ret_dict);
 
@@ -75,6 +80,12 @@ struct wire protocol_reader(struct buf *head, struct buf *payload);
 
 /* The transport of option transport-type, or NULL after xl_error(). */
 const struct transport *protocol_transport(struct xlator *xl, const char *type);
+
+/* Bytes of data accepted in a message, from option limits.transaction-size. */
+static inline uint32_t protocol_payload_max(uint64_t transaction_size)
+{
+	return transaction_size < WIRE_PAYLOAD_MAX ? transaction_size : WIRE_PAYLOAD_MAX;
+}
 
 /* Whether a password is the right one; takes as long for a nearly right one as for any other. */
 bool protocol_same_secret(const char *a, const char *b);

@@ -2,13 +2,13 @@
 /*
  * client-calls.c - requests and their answers.
  *
- * A request is encoded once, straight into the connection's buffer, and sent at the end of the turn with all
- * others.  What is under way stands in a table; an xid is (sequence number, place in the table), so an
- * answer finds its call without a search and an old xid is recognised.  While the connection has more to send
- * than it should, requests wait in a queue, bounded in bytes.
+ * A request is encoded once, straight into the connection's buffer, and sent at the end of the
+ * turn with all others.  What is under way stands in a table; an xid is (sequence number, place in
+ * the table), so an answer finds its call without a search and an old xid is recognised.  While
+ * the connection has more to send than it should, requests wait in a queue, bounded in bytes.
  *
- * Invariants: a frame is in the table (xid != 0) or in the queue, never both; both are empty whenever the state is
- * not CLIENT_UP, but for re-opens in CLIENT_REOPENING.
+ * Invariants: a frame is in the table (xid != 0) or in the queue, never both; both are empty
+ * whenever the state is not CLIENT_UP, but for re-opens in CLIENT_REOPENING.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -93,7 +93,8 @@ static const uint8_t *groups_little_endian(const uint32_t *groups)
 	return (const uint8_t *)groups;
 }
 
-static void put_request(struct client *c, struct wire *w, uint64_t xid, enum fop_id op, const struct identity *id)
+static void put_request(struct client *c, struct wire *w, uint64_t xid, enum fop_id op,
+			const struct identity *id)
 {
 	bool other = id->client && id->client != c->xl->graph->client_id;
 
@@ -109,12 +110,15 @@ static void put_request(struct client *c, struct wire *w, uint64_t xid, enum fop
 }
 
 /* Encodes and hands over to the connection.  0 or -errno: nothing was sent. */
-static int send_request(struct client *c, uint64_t xid, enum fop_id op, const void *args, const struct identity *id)
+static int send_request(struct client *c, uint64_t xid, enum fop_id op, const void *args,
+			const struct identity *id)
 {
 	if (payload_of(op, args) > c->server_payload_max)
 		return -EMSGSIZE;
-	size_t groups = (id->nr_groups < WIRE_MAX_GROUPS ? id->nr_groups : WIRE_MAX_GROUPS) * sizeof(uint32_t);
-	struct wire *w = conn_begin(c->conn, PROTOCOL_HEADER_ROOM + groups + wire_args_bound(op, args));
+	size_t groups = (id->nr_groups < WIRE_MAX_GROUPS ? id->nr_groups : WIRE_MAX_GROUPS) *
+			sizeof(uint32_t);
+	struct wire *w = conn_begin(c->conn,
+				    PROTOCOL_HEADER_ROOM + groups + wire_args_bound(op, args));
 	if (!w)
 		return -ENOMEM;
 	w->fd_out = client_fd_out;
@@ -134,7 +138,10 @@ static int send_request(struct client *c, uint64_t xid, enum fop_id op, const vo
 	return 0;
 }
 
-/* The clock of transport-timeout starts when the first request that must be answered is under way. */
+/*
+ * The clock of transport-timeout starts when the first request that must be answered is under
+ * way.
+ */
 static void count_pending(struct client *c, bool lock_wait)
 {
 	if (lock_wait)
@@ -172,7 +179,8 @@ static int send_frame(struct client *c, struct frame *f)
 	return 0;
 }
 
-int client_send_reopen(struct client *c, enum fop_id op, const void *args, const struct identity *id, struct fd *fd)
+int client_send_reopen(struct client *c, enum fop_id op, const void *args,
+		       const struct identity *id, struct fd *fd)
 {
 	int ret = 0;
 	struct client_slot *s = slot_get(c, &ret);
@@ -219,7 +227,8 @@ void client_send_queued(struct client *c)
 {
 	struct client_call *call;
 
-	while (c->state == CLIENT_UP && c->conn && !conn_congested(c->conn) && (call = TAILQ_FIRST(&c->queue))) {
+	while (c->state == CLIENT_UP && c->conn && !conn_congested(c->conn) &&
+	       (call = TAILQ_FIRST(&c->queue))) {
 		struct frame *f = call->frame;
 
 		unqueue(c, call);
@@ -255,7 +264,10 @@ void client_any(struct frame *f)
 		fail(f, ret);
 }
 
-/* Writes have been answered by the server when we answer them, so closing has only locks to do away with. */
+/*
+ * Writes have been answered by the server when we answer them, so closing has only locks to do
+ * away with.
+ */
 void client_flush(struct frame *f, const struct flush_args *a)
 {
 	if (*inode_slot(a->fd->inode, f->xl))
@@ -307,12 +319,16 @@ static int complete_reply(enum fop_id op, union fop_reply *reply)
 static int check_reply(enum fop_id op, const void *args, int ret, union fop_reply *reply)
 {
 	if (op == FOP_read)
-		return (size_t)ret == reply->read.data->len && (uint32_t)ret <= ((const struct read_args *)args)->size ?
-			0 : -EPROTO;
+		return (size_t)ret == reply->read.data->len &&
+				       (uint32_t)ret <= ((const struct read_args *)args)->size
+			       ? 0
+			       : -EPROTO;
 	if (op == FOP_write)
 		return (size_t)ret <= ((const struct write_args *)args)->data->len ? 0 : -EPROTO;
 	if (op == FOP_copy_file_range)
-		return (uint64_t)ret <= ((const struct copy_file_range_args *)args)->length ? 0 : -EPROTO;
+		return (uint64_t)ret <= ((const struct copy_file_range_args *)args)->length
+			       ? 0
+			       : -EPROTO;
 	return 0;
 }
 

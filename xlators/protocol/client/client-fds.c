@@ -2,14 +2,14 @@
 /*
  * client-fds.c - open files as they are known to the server: handles, re-opening, locks.
  *
- * A handle is a number that we choose when the open is sent, good for one connection.  When that is lost, each
- * open file is opened again by identity, under a new handle and without O_TRUNC and the like, before
- * the parents hear that the server is back.  That is possible because no state of an open file
- * matters but its locks: what was locked is broken for good (EIO), for the server has released the locks and
- * somebody else may have changed the file under them.
+ * A handle is a number that we choose when the open is sent, good for one connection.  When that
+ * is lost, each open file is opened again by identity, under a new handle and without O_TRUNC and
+ * the like, before the parents hear that the server is back.  That is possible because no state of
+ * an open file matters but its locks: what was locked is broken for good (EIO), for the server has
+ * released the locks and somebody else may have changed the file under them.
  *
- * Limitations: a file without a name does not survive a lost connection (ESTALE); it is opened again for the user who
- * opened it first, without supplementary groups.
+ * Limitations: a file without a name does not survive a lost connection (ESTALE); it is opened
+ * again for the user who opened it first, without supplementary groups.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -111,7 +111,8 @@ void client_fd_reopened(struct client *c, struct fd *fd, int ret)
 	}
 	mark_broken(cf, ret == -ENOENT || ret == -ESTALE ? -ESTALE : -EBADFD);
 	c->nr_reopen_failed++;
-	log_warning(c->xl->name, "file %s could not be opened again after the connection was lost: %s",
+	log_warning(c->xl->name,
+		    "file %s could not be opened again after the connection was lost: %s",
 		    gfid_str(&fd->inode->gfid, id), strerror(-ret));
 }
 
@@ -121,10 +122,12 @@ static int reopen_send(struct client *c, struct fd *fd, const struct client_fd *
 
 	if (fd->directory)
 		return client_send_reopen(c, FOP_opendir,
-					  &(struct opendir_args){ .inode = fd->inode, .fd = fd }, &id, fd);
+					  &(struct opendir_args){ .inode = fd->inode, .fd = fd },
+					  &id, fd);
 	uint32_t flags = fd->flags & ~(uint32_t)(O_TRUNC | O_CREAT | O_EXCL);
-	return client_send_reopen(c, FOP_open,
-				  &(struct open_args){ .inode = fd->inode, .fd = fd, .flags = flags }, &id, fd);
+	return client_send_reopen(
+		c, FOP_open, &(struct open_args){ .inode = fd->inode, .fd = fd, .flags = flags },
+		&id, fd);
 }
 
 struct reopen_all {
@@ -169,8 +172,11 @@ static void lose_one(struct fd *fd, void *arg)
 		return;
 	mark_broken(cf, -EIO);
 	cf->lost_locks = true;
-	log_error(c->xl->name, "file %s was locked when the connection was lost: its locks are gone, operations on it "
-		  "fail until it is closed", gfid_str(&fd->inode->gfid, id));
+	log_error(c->xl->name,
+		  "file %s was locked when the connection was lost: its locks are gone, operations "
+		  "on it "
+		  "fail until it is closed",
+		  gfid_str(&fd->inode->gfid, id));
 }
 
 void client_fd_lost(struct client *c)
@@ -185,7 +191,8 @@ void client_fd_locked(struct client *c, const struct lk_args *a)
 	if (!cf || a->cmd == LK_GET)
 		return;
 	if (a->lock.type == F_UNLCK) {
-		if (a->lock.start == 0 && a->lock.end == UINT64_MAX && a->lock.owner == cf->lock_owner && !cf->many_owners)
+		if (a->lock.start == 0 && a->lock.end == UINT64_MAX &&
+		    a->lock.owner == cf->lock_owner && !cf->many_owners)
 			cf->locked = false;
 		return;
 	}

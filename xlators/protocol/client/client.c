@@ -4,17 +4,17 @@
  *
  * One connection.  Its life:
  *
- *	WAITING --retry--> CONNECTING --connected--> GREETING --HELLO_REPLY--> REOPENING --all open--> UP
- *	   ^                                                                                          |
- *	   +------------------ closed, refused, silent, garbage: back off and try for ever -----------+
+ *	WAITING --retry--> CONNECTING --connected--> GREETING --HELLO_REPLY--> REOPENING --> UP
+ *	   ^                                                                                |
+ *	   +------------ closed, refused, silent, garbage: back off and try for ever -------+
  *
- * Parents are told UP when UP is reached, DOWN (or FAILED, when the server refused us) with the reason when it is
- * lost, once.  They are told before the calls under way are answered (-ENOTCONN), so that who fails
- * over does not choose us again.
+ * Parents are told UP when UP is reached, DOWN (or FAILED, when the server refused us) with the
+ * reason when it is lost, once.  They are told before the calls under way are answered
+ * (-ENOTCONN), so that who fails over does not choose us again.
  *
- * A server is given up when nothing was heard of it for ping-timeout, although it was asked (PING), or when it
- * lives but none of its pending operations was answered for transport-timeout (its disk hangs).  Time spent asleep
- * (a stopped process, a closed laptop) does not count.
+ * A server is given up when nothing was heard of it for ping-timeout, although it was asked
+ * (PING), or when it lives but none of its pending operations was answered for transport-timeout
+ * (its disk hangs).  Time spent asleep (a stopped process, a closed laptop) does not count.
  */
 #include "config.h"
 
@@ -129,7 +129,10 @@ static void client_closed(struct conn *conn, int err)
 
 		if (!*error)
 			error = err ? strerror(-err) : "the server closed the connection";
-		/* The transport says to whom, and which of its addresses; as a rule not by the name that people know. */
+		/*
+		 * The transport says to whom, and which of its addresses; as a rule not by the
+		 * name that people know.
+		 */
 		if (c->state == CLIENT_CONNECTING || strstr(error, me))
 			snprintf(reason, sizeof reason, "%s", error);
 		else
@@ -161,11 +164,14 @@ static void tick_fire(struct timer *t)
 	c->silent_ms = silent ? c->silent_ms + tick_ms(c) : 0;
 	c->stuck_ms = c->nr_pending > c->nr_lock_waits ? c->stuck_ms + tick_ms(c) : 0;
 	if (c->ping_timeout_ms && c->silent_ms > c->ping_timeout_ms)
-		return client_drop(c, -ETIMEDOUT, "nothing was heard of it for %llu ms (ping-timeout)",
+		return client_drop(c, -ETIMEDOUT,
+				   "nothing was heard of it for %llu ms (ping-timeout)",
 				   (unsigned long long)c->ping_timeout_ms);
 	if (c->transport_timeout_ms && c->stuck_ms > c->transport_timeout_ms)
-		return client_drop(c, -ETIMEDOUT, "it lives, but has answered none of %u operations for %llu s "
-				   "(transport-timeout)", c->nr_pending - c->nr_lock_waits,
+		return client_drop(c, -ETIMEDOUT,
+				   "it lives, but has answered none of %u operations for %llu s "
+				   "(transport-timeout)",
+				   c->nr_pending - c->nr_lock_waits,
 				   (unsigned long long)c->transport_timeout_ms / 1000);
 	if (silent && c->state != CLIENT_GREETING)
 		client_tell(c, WIRE_PING, 0);
@@ -177,12 +183,16 @@ static void client_connected(struct conn *conn)
 {
 	struct client *c = conn_ctx(conn);
 	struct hello hello = {
-		.version_min = PROTOCOL_VERSION_MIN, .version_max = PROTOCOL_VERSION_MAX,
+		.version_min = PROTOCOL_VERSION_MIN,
+		.version_max = PROTOCOL_VERSION_MAX,
 		.client_id = c->xl->graph->client_id,
-		.payload_max = c->transaction_size < WIRE_PAYLOAD_MAX ? c->transaction_size : WIRE_PAYLOAD_MAX,
+		.payload_max = protocol_payload_max(c->transaction_size),
 		.ping_ms = 2 * tick_ms(c),
-		.process = program_invocation_short_name, .process_version = PACKAGE_VERSION,
-		.volume = c->remote_subvolume, .username = c->username, .password = c->password,
+		.process = program_invocation_short_name,
+		.process_version = PACKAGE_VERSION,
+		.volume = c->remote_subvolume,
+		.username = c->username,
+		.password = c->password,
 	};
 
 	c->state = CLIENT_GREETING;
@@ -200,11 +210,13 @@ void client_ready(struct client *c)
 	c->state = CLIENT_UP;
 	c->backoff_ms = BACKOFF_MIN_MS;
 	c->nr_connects++;
-	log_notice(c->xl->name, "connected to %s, attached to volume \"%s\"", server_name(c, name), c->remote_subvolume);
+	log_notice(c->xl->name, "connected to %s, attached to volume \"%s\"", server_name(c, name),
+		   c->remote_subvolume);
 	if (c->server_up)
 		return notify_up(c);
 	char reason[512];
-	snprintf(reason, sizeof reason, "%s: volume \"%s\" is down there", server_name(c, name), c->remote_subvolume);
+	snprintf(reason, sizeof reason, "%s: volume \"%s\" is down there", server_name(c, name),
+		 c->remote_subvolume);
 	notify_down(c, false, reason);
 }
 
@@ -216,7 +228,9 @@ static void greeted(struct client *c, const struct hello_reply *r)
 	}
 	if (r->version < PROTOCOL_VERSION_MIN || r->version > PROTOCOL_VERSION_MAX) {
 		c->refused = true;
-		return client_drop(c, -EPROTO, "it chose protocol version %u, which this client does not speak", r->version);
+		return client_drop(c, -EPROTO,
+				   "it chose protocol version %u, which this client does not speak",
+				   r->version);
 	}
 	c->session = r->session;
 	c->server_payload_max = r->payload_max;
@@ -249,11 +263,12 @@ static void heard_event(struct client *c, unsigned what, struct wire *w)
 	if (c->state != CLIENT_UP)
 		return;
 	if (c->server_up) {
-		log_notice(c->xl->name, "%s: volume \"%s\" is up there", server_name(c, name), c->remote_subvolume);
+		log_notice(c->xl->name, "%s: volume \"%s\" is up there", server_name(c, name),
+			   c->remote_subvolume);
 		return notify_up(c);
 	}
-	snprintf(reason, sizeof reason, "%s: volume \"%s\" went down there: %.200s", server_name(c, name),
-		 c->remote_subvolume, text);
+	snprintf(reason, sizeof reason, "%s: volume \"%s\" went down there: %.200s",
+		 server_name(c, name), c->remote_subvolume, text);
 	notify_down(c, false, reason);
 }
 
@@ -294,7 +309,10 @@ static void client_writable(struct conn *conn)
 }
 
 static const struct conn_handler client_handler = {
-	.message = client_message, .connected = client_connected, .closed = client_closed, .writable = client_writable,
+	.message = client_message,
+	.connected = client_connected,
+	.closed = client_closed,
+	.writable = client_writable,
 };
 
 static void start_connecting(struct client *c)
@@ -304,14 +322,15 @@ static void start_connecting(struct client *c)
 		.window_size = c->window_size,
 	};
 	struct conn_limits limits = {
-		.payload_max = c->transaction_size < WIRE_PAYLOAD_MAX ? c->transaction_size : WIRE_PAYLOAD_MAX,
+		.payload_max = protocol_payload_max(c->transaction_size),
 	};
 
 	c->generation++;
 	c->nr_attempts++;
 	c->state = CLIENT_CONNECTING;
 	c->conn = conn_connect(c->transport, xl_loop(c->xl), &to,
-			       c->ping_timeout_ms ? c->ping_timeout_ms : CONNECT_TIMEOUT_MS, &limits, &client_handler, c);
+			       c->ping_timeout_ms ? c->ping_timeout_ms : CONNECT_TIMEOUT_MS,
+			       &limits, &client_handler, c);
 	if (!c->conn)
 		connection_lost(c, "out of memory");
 }
@@ -329,17 +348,20 @@ static int client_init(struct xlator *xl)
 		return -EINVAL;
 	if (strncasecmp(c->transport_type, "unix", 4) == 0) {
 		if (!c->connect_path) {
-			xl_error(xl, NULL, "transport-type %s needs option connect-path", c->transport_type);
+			xl_error(xl, NULL, "transport-type %s needs option connect-path",
+				 c->transport_type);
 			return -EINVAL;
 		}
 		return 0;
 	}
 	if (c->connect_path) {
-		xl_error(xl, "connect-path", "is for transport-type unix, not %s", c->transport_type);
+		xl_error(xl, "connect-path", "is for transport-type unix, not %s",
+			 c->transport_type);
 		return -EINVAL;
 	}
 	if (!c->remote_host) {
-		xl_error(xl, NULL, "option remote-host is missing: the name or address of the server");
+		xl_error(xl, NULL,
+			 "option remote-host is missing: the name or address of the server");
 		return -EINVAL;
 	}
 	return 0;
@@ -408,25 +430,30 @@ static void client_dump(struct xlator *xl, struct dump *d)
 
 #define S struct client
 static const struct option client_options[] = {
-	OPT_STR("transport-type", S, transport_type, "tcp/client", "how the server is reached: tcp/client or unix/client"),
+	OPT_STR("transport-type", S, transport_type, "tcp/client",
+		"how the server is reached: tcp/client or unix/client"),
 	OPT_ALIAS("transport.type", "transport-type"),
-	OPT_STR("remote-host", S, remote_host, NULL, "name or address of the server; all its addresses are tried"),
+	OPT_STR("remote-host", S, remote_host, NULL,
+		"name or address of the server; all its addresses are tried"),
 	OPT_ALIAS("transport.remote-host", "remote-host"),
 	OPT_U32("remote-port", S, remote_port, "6996", "1", "65535", "port of the server"),
 	OPT_ALIAS("transport.socket.remote-port", "remote-port"),
-	OPT_STR_REQUIRED("remote-subvolume", S, remote_subvolume, "the volume of the server to attach to"),
+	OPT_STR_REQUIRED("remote-subvolume", S, remote_subvolume,
+			 "the volume of the server to attach to"),
 	OPT_PATH("connect-path", S, connect_path, NULL, "unix/client: the socket of the server"),
 	OPT_ALIAS("transport.socket.connect-path", "connect-path"),
 	OPT_TIME("ping-timeout", S, ping_timeout_ms, "10s", "0", "1h",
 		 "a server that was silent for so long is given up; 0: never"),
 	OPT_ALIAS("network.ping-timeout", "ping-timeout"),
 	OPT_TIME("transport-timeout", S, transport_timeout_ms, "42s", "0", "24h",
-		 "a server that has answered none of the pending operations for so long is given up; 0: never"),
+		 "a server that has answered none of the pending operations for so long is given "
+		 "up; 0: never"),
 	OPT_STR("username", S, username, NULL, "for auth.login of the server"),
 	OPT_STR("password", S, password, NULL, "for auth.login of the server; sent in clear"),
 	OPT_SIZE("limits.transaction-size", S, transaction_size, "256MB", "128KB", "1GB",
 		 "longest data accepted in a message; never more than 8MB"),
-	OPT_SIZE("window-size", S, window_size, "0", "0", "1GB", "socket buffers; 0: the kernel's choice"),
+	OPT_SIZE("window-size", S, window_size, "0", "0", "1GB",
+		 "socket buffers; 0: the kernel's choice"),
 	OPT_ALIAS("transport.tcp-window-size", "window-size"),
 	OPT_OBSOLETE("non-blocking-connect", "connecting never blocks"),
 	OPT_OBSOLETE("background-retry", "a lost server is always tried again"),

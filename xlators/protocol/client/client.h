@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * client.h - the state of one protocol/client volume, shared by its three files:
- * client.c (connection and handshake), client-calls.c (requests and answers), client-fds.c (open files).
+ * client.h - the state of one protocol/client volume, shared by its three files: client.c
+ * (connection and handshake), client-calls.c (requests and answers), client-fds.c (open files).
  */
 #ifndef GLUSTERFS_CLIENT_H
 #define GLUSTERFS_CLIENT_H
@@ -46,7 +46,7 @@ struct client_fd {
 	bool lost_locks;	/* FD_BROKEN for good */
 	uint32_t uid, gid;	/* who opened it, for opening it again */
 	bool locked;		/* locks were taken through it ... */
-	bool many_owners;	/* ... by several owners, so that nobody knows when the last one goes */
+	bool many_owners;	/* ... by several owners: who knows when the last one goes? */
 	uint64_t lock_owner;
 };
 
@@ -82,20 +82,25 @@ struct client {
 	uint64_t next_seq, next_handle;
 	TAILQ_HEAD(client_queue, client_call) queue;
 	uint64_t queued_bytes;
-	int encode_error;			/* while a request is being encoded: what is wrong with one of its fds */
+	int encode_error;		/* while encoding: what is wrong with an fd */
 
-	/* silence: in time that we spent awake, so that a stopped process does not drop its servers */
+	/*
+	 * silence: in time that we spent awake, so that a stopped process does not drop its
+	 * servers
+	 */
 	uint64_t heard_ns;
 	uint32_t silent_ms, stuck_ms;
 
 	/* statistics */
-	uint64_t nr_connects, nr_losses, nr_attempts, nr_requests, nr_replies, nr_reopened, nr_reopen_failed, nr_refused;
+	uint64_t nr_connects, nr_losses, nr_attempts, nr_requests, nr_replies, nr_reopened;
+	uint64_t nr_reopen_failed, nr_refused;
 	uint64_t payload_out, payload_in;
 };
 
 /* client.c */
 /* Gives the connection up: everything pending is answered when it is closed, in a later turn. */
-void client_drop(struct client *c, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void client_drop(struct client *c, int err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 /* Sends a message that is a header alone, if there is a connection. */
 void client_tell(struct client *c, enum wire_kind kind, uint64_t xid);
 /* All open files are open again: tells the parents. */
@@ -105,7 +110,8 @@ void client_ready(struct client *c);
 void client_any(struct frame *f);
 void client_flush(struct frame *f, const struct flush_args *a);
 /* Sends without a frame that waits: the re-open of fd (held until the answer).  0 or -errno. */
-int client_send_reopen(struct client *c, enum fop_id op, const void *args, const struct identity *id, struct fd *fd);
+int client_send_reopen(struct client *c, enum fop_id op, const void *args,
+		       const struct identity *id, struct fd *fd);
 void client_reply(struct client *c, const struct wire_header *h, struct wire *w);
 void client_send_queued(struct client *c);
 /* The connection is gone: all that waits is answered -ENOTCONN. */

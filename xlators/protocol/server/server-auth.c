@@ -2,14 +2,14 @@
 /*
  * server-auth.c - who may use which volume, as 1.3 decided it:
  *
- *	auth.ip.VOLUME.reject PATTERNS		an address that matches: rejects (1.3 never looked at it)
- *	auth.ip.VOLUME.allow PATTERNS		an address that matches, from a port below 1024: accepts
- *	auth.login.VOLUME.allow USERS		a user that matches and has the right password: accepts; a wrong
- *	auth.login.USER.password PASSWORD	password: rejects
+ *	auth.ip.VOLUME.reject PATTERNS     rejects an address that matches (1.3 never looked at it)
+ *	auth.ip.VOLUME.allow PATTERNS      accepts an address that matches, with a port below 1024
+ *	auth.login.VOLUME.allow USERS      accepts a user that matches, with the right password,
+ *	auth.login.USER.password PASSWORD  rejects it with a wrong one
  *
- * One that rejects decides; else one that accepts; else the client is rejected.  PATTERNS are fnmatch(3) patterns,
- * one of them must match; !PATTERN matches what PATTERN does not.  A client on a unix socket has the address
- * "unix", in process "mem".
+ * One that rejects decides; else one that accepts; else the client is rejected.  PATTERNS are
+ * fnmatch(3) patterns, one of them must match; !PATTERN matches what PATTERN does not.  A client
+ * on a unix socket has the address "unix", in process "mem".
  */
 #include "config.h"
 
@@ -22,8 +22,12 @@
 enum verdict { DONT_CARE, ACCEPT, REJECT };
 enum { PRIVILEGED_PORTS = 1024 };
 
-/* The value of option FAMILY.NAME.WHAT, or NULL.  Names may have dots, so patterns alone do not do. */
-static const char *auth_option(const struct server *sv, const char *family, const char *name, const char *what)
+/*
+ * The value of option FAMILY.NAME.WHAT, or NULL.  Names may have dots, so patterns alone do
+ * not do.
+ */
+static const char *auth_option(const struct server *sv, const char *family, const char *name,
+			       const char *what)
 {
 	char pattern[64];
 	const char *key, *value;
@@ -31,7 +35,8 @@ static const char *auth_option(const struct server *sv, const char *family, cons
 
 	snprintf(pattern, sizeof pattern, "%s.*.%s", family, what);
 	for (size_t n = 0; xl_option_match(sv->xl, pattern, n, &key, &value); n++)
-		if (strncmp(key + lf + 1, name, ln) == 0 && key[lf + 1 + ln] == '.' && strcmp(key + lf + 2 + ln, what) == 0)
+		if (strncmp(key + lf + 1, name, ln) == 0 && key[lf + 1 + ln] == '.' &&
+		    strcmp(key + lf + 2 + ln, what) == 0)
 			return value;
 	return NULL;
 }
@@ -70,7 +75,8 @@ static bool list_matches(const char *list, const char *what)
 	return false;
 }
 
-static enum verdict by_address(const struct server *sv, const struct session *s, const char *volume, const char **why)
+static enum verdict by_address(const struct server *sv, const struct session *s, const char *volume,
+			       const char **why)
 {
 	uint16_t port = 0;
 	const char *ip = conn_peer_ip(s->conn, &port);
@@ -99,7 +105,8 @@ static enum verdict by_address(const struct server *sv, const struct session *s,
 	return ACCEPT;
 }
 
-static enum verdict by_login(const struct server *sv, const struct hello *h, const char *volume, const char **why)
+static enum verdict by_login(const struct server *sv, const struct hello *h, const char *volume,
+			     const char **why)
 {
 	const char *allow = auth_option(sv, "auth.login", volume, "allow");
 
@@ -116,8 +123,8 @@ static enum verdict by_login(const struct server *sv, const struct hello *h, con
 	return REJECT;
 }
 
-int auth_check(const struct server *sv, const struct session *s, const struct hello *h, const char *volume,
-	       char error[256])
+int auth_check(const struct server *sv, const struct session *s, const struct hello *h,
+	       const char *volume, char error[256])
 {
 	const char *why = "nothing allows it";
 	enum verdict ip = by_address(sv, s, volume, &why);
@@ -125,7 +132,8 @@ int auth_check(const struct server *sv, const struct session *s, const struct he
 
 	if (ip != REJECT && login != REJECT && (ip == ACCEPT || login == ACCEPT))
 		return 0;
-	snprintf(error, 256, "client %.100s may not use volume \"%.60s\": %s", s->peer, volume, why);
+	snprintf(error, 256, "client %.100s may not use volume \"%.60s\": %s", s->peer, volume,
+		 why);
 	return -EACCES;
 }
 
@@ -137,7 +145,8 @@ struct xlator *server_volume(const struct server *sv, const char *name)
 	return xl && xl->nr_parents ? xl : NULL;
 }
 
-void auth_list(const struct server *sv, const struct session *s, const struct hello *h, char *out, size_t size)
+void auth_list(const struct server *sv, const struct session *s, const struct hello *h, char *out,
+	       size_t size)
 {
 	const struct graph *g = sv->xl->graph;
 	size_t used = 0;
@@ -170,21 +179,27 @@ static void check_volume_of(struct server *sv, const char *key, const char *fami
 
 int auth_check_options(struct server *sv)
 {
-	static const struct { const char *family, *pattern; bool allows; } families[] = {
-		{ "auth.ip", "auth.ip.*.allow", true }, { "auth.ip", "auth.ip.*.reject", false },
-		{ "auth.addr", "auth.addr.*.allow", true }, { "auth.addr", "auth.addr.*.reject", false },
+	static const struct { const char *family, *pattern; bool allows;
+	} families[] = {
+		{ "auth.ip", "auth.ip.*.allow", true },
+		{ "auth.ip", "auth.ip.*.reject", false },
+		{ "auth.addr", "auth.addr.*.allow", true },
+		{ "auth.addr", "auth.addr.*.reject", false },
 		{ "auth.login", "auth.login.*.allow", true },
 	};
 	const char *key, *value;
 	bool any = false;
 
 	for (size_t f = 0; f < sizeof families / sizeof *families; f++) {
-		for (size_t n = 0; xl_option_match(sv->xl, families[f].pattern, n, &key, &value); n++) {
+		for (size_t n = 0; xl_option_match(sv->xl, families[f].pattern, n, &key, &value);
+		     n++) {
 			check_volume_of(sv, key, families[f].family);
 			any |= families[f].allows;
 		}
 	}
 	if (!any)
-		xl_warning(sv->xl, NULL, "no auth.ip.VOLUME.allow and no auth.login.VOLUME.allow: every client will be rejected");
+		xl_warning(sv->xl, NULL,
+			   "no auth.ip.VOLUME.allow and no auth.login.VOLUME.allow: every client "
+			   "will be rejected");
 	return 0;
 }

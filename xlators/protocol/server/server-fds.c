@@ -2,8 +2,9 @@
 /*
  * server-fds.c - the open files of a session, by the handle that the client chose.
  *
- * A hash table and not an array: the handles come from outside and may be any number.  Removing moves the
- * entries behind back into the gap, so there are no tombstones and a table never has to be cleaned.
+ * A hash table and not an array: the handles come from outside and may be any number.  Removing
+ * moves the entries behind back into the gap, so there are no tombstones and a table never has to
+ * be cleaned.
  */
 #include <stdlib.h>
 

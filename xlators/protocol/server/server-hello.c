@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * server-hello.c - the handshake: versions, volume, authentication; and the client volume file, which `glusterfs -s`
- * fetches instead of attaching.
+ * server-hello.c - the handshake: versions, volume, authentication; and the client volume file,
+ * which `glusterfs -s` fetches instead of attaching.
  *
- * A client that may use nothing here learns nothing: neither what the volumes are called nor the volume
- * file (1.3 gave it to anybody; there are passwords in it).
+ * A client that may use nothing here learns nothing: neither what the volumes are called nor the
+ * volume file (1.3 gave it to anybody; there are passwords in it).
  */
 #include "config.h"
 
@@ -49,14 +49,18 @@ static struct port *port_get(struct server *sv, struct xlator *target)
 	p->xl = *sv->xl;
 	p->xl.nr_children = 1;
 	p->xl.children = &p->target;
-	/* Whoever has it as subvolume knows already which translators below take which operations. */
+	/*
+	 * Whoever has it as subvolume knows already which translators below take which
+	 * operations.
+	 */
 	p->xl.next = &target->parents[0]->next[target->parent_child[0]];
 	SLIST_INSERT_HEAD(&sv->ports, p, link);
 	return p;
 }
 
 /* Which volume, and may it?  NULL with -errno and a sentence. */
-static struct xlator *choose_volume(struct session *s, const struct hello *h, int *ret_error, char error[1024])
+static struct xlator *choose_volume(struct session *s, const struct hello *h, int *ret_error,
+				    char error[1024])
 {
 	const struct server *sv = s->server;
 	struct xlator *xl = server_volume(sv, h->volume);
@@ -73,8 +77,8 @@ static struct xlator *choose_volume(struct session *s, const struct hello *h, in
 	char host[256] = "this server";
 	if (gethostname(host, sizeof host - 1) < 0)
 		snprintf(host, sizeof host, "this server");
-	snprintf(error, 1024, "volume \"%.255s\" is not exported by %.100s (%s%.400s)", h->volume, host,
-		 *list ? "it exports: " : "it exports nothing to this client", list);
+	snprintf(error, 1024, "volume \"%.255s\" is not exported by %.100s (%s%.400s)", h->volume,
+		 host, *list ? "it exports: " : "it exports nothing to this client", list);
 	*ret_error = -ENOENT;
 	return NULL;
 }
@@ -89,7 +93,8 @@ static void attach(struct session *s, const struct hello *h, uint32_t version)
 	if (!target)
 		return refuse(s, err, error);
 	if (sv->nr_sessions >= sv->max_connections) {
-		snprintf(error, sizeof error, "there are %u clients already (max-connections)", sv->nr_sessions);
+		snprintf(error, sizeof error, "there are %u clients already (max-connections)",
+			 sv->nr_sessions);
 		return refuse(s, -EBUSY, error);
 	}
 	struct port *port = port_get(sv, target);
@@ -106,10 +111,14 @@ static void attach(struct session *s, const struct hello *h, uint32_t version)
 	snprintf(s->process, sizeof s->process, "%s %s", h->process, h->process_version);
 	session_attached(s);
 	log_notice(sv->xl->name, "%s (%s) uses volume \"%s\"", s->peer, s->process, target->name);
-	answer(s, &(struct hello_reply){
-		.version = version, .session = s->id, .up = target->up, .volume = target->name,
-		.payload_max = sv->transaction_size < WIRE_PAYLOAD_MAX ? sv->transaction_size : WIRE_PAYLOAD_MAX,
-	});
+	answer(s,
+	       &(struct hello_reply){
+		       .version = version,
+		       .session = s->id,
+		       .up = target->up,
+		       .volume = target->name,
+		       .payload_max = protocol_payload_max(sv->transaction_size),
+	       });
 }
 
 /* ---- the volume file ---- */
@@ -121,7 +130,8 @@ static char *read_text(const char *path)
 	char *text = fd < 0 ? NULL : malloc(PROTOCOL_VOLFILE_MAX + 1);
 	ssize_t n = -1, used = 0;
 
-	while (text && used < PROTOCOL_VOLFILE_MAX && (n = read(fd, text + used, PROTOCOL_VOLFILE_MAX - used)) > 0)
+	while (text && used < PROTOCOL_VOLFILE_MAX &&
+	       (n = read(fd, text + used, PROTOCOL_VOLFILE_MAX - used)) > 0)
 		used += n;
 	int saved = n > 0 ? EFBIG : errno;
 	if (text && n == 0) {
@@ -136,7 +146,10 @@ static char *read_text(const char *path)
 	return text;
 }
 
-/* Not on a worker: a small local file, once per client, and the daemon has read one like it when it began. */
+/*
+ * Not on a worker: a small local file, once per client, and the daemon has read one like it
+ * when it began.
+ */
 static void give_volfile(struct session *s, const struct hello *h)
 {
 	struct server *sv = s->server;
@@ -145,8 +158,11 @@ static void give_volfile(struct session *s, const struct hello *h)
 
 	auth_list(sv, s, h, list, sizeof list);
 	if (!*list)
-		return refuse(s, -EACCES, "this client may use no volume here, so it is not given the volume file");
-	snprintf(path, sizeof path, "%s.%s", sv->client_volume_filename, conn_peer_ip(s->conn, &port));
+		return refuse(
+			s, -EACCES,
+			"this client may use no volume here, so it is not given the volume file");
+	snprintf(path, sizeof path, "%s.%s", sv->client_volume_filename,
+		 conn_peer_ip(s->conn, &port));
 	char *text = read_text(path);
 	if (!text)
 		text = read_text(sv->client_volume_filename);
@@ -155,7 +171,8 @@ static void give_volfile(struct session *s, const struct hello *h)
 	} else {
 		int err = errno ? -errno : -EIO;
 
-		snprintf(error, sizeof error, "the volume file for clients, %s: %s", sv->client_volume_filename, strerror(-err));
+		snprintf(error, sizeof error, "the volume file for clients, %s: %s",
+			 sv->client_volume_filename, strerror(-err));
 		refuse(s, err, error);
 	}
 	free(text);
@@ -170,7 +187,9 @@ void server_hello(struct session *s, struct wire *w)
 	if (hello_read(w, &h, &d) < 0)
 		return session_offend(s, "its greeting is malformed");
 	if (h.version_min > PROTOCOL_VERSION_MAX || h.version_max < PROTOCOL_VERSION_MIN) {
-		snprintf(error, sizeof error, "version mismatch: the client speaks protocol versions %u to %u, the server %u to %u",
+		snprintf(error, sizeof error,
+			 "version mismatch: the client speaks protocol versions %u to %u, the "
+			 "server %u to %u",
 			 h.version_min, h.version_max, PROTOCOL_VERSION_MIN, PROTOCOL_VERSION_MAX);
 		return refuse(s, -EPROTONOSUPPORT, error);
 	}

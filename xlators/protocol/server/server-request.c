@@ -2,12 +2,13 @@
 /*
  * server-request.c - operations: from a message to a call and back.
  *
- * A request is decoded once; its strings and data stay in the message, which is held until the answer.  What
- * there is to remember lies in the data of the call's root frame, so a request allocates nothing but its call.
+ * A request is decoded once; its strings and data stay in the message, which is held until the
+ * answer.  What there is to remember lies in the data of the call's root frame, so a request
+ * allocates nothing but its call.
  *
- * Nothing that comes in is believed: names, lengths and that the objects are there is checked by the codec, sizes of
- * what is asked for here.  What no client of ours would send closes the connection; what may be a mistake is
- * answered with an errno.
+ * Nothing that comes in is believed: names, lengths and that the objects are there is checked by
+ * the codec, sizes of what is asked for here.  What no client of ours would send closes the
+ * connection; what may be a mistake is answered with an errno.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -38,11 +39,13 @@ struct decoding {
 
 static int put_reply(struct session *s, uint64_t xid, enum fop_id op, int ret, const void *reply)
 {
-	struct wire *w = conn_begin(s->conn, PROTOCOL_HEADER_ROOM + (ret >= 0 ? wire_reply_bound(op, reply) : 0));
+	struct wire *w = conn_begin(s->conn, PROTOCOL_HEADER_ROOM +
+						     (ret >= 0 ? wire_reply_bound(op, reply) : 0));
 
 	if (!w)
 		return -ENOMEM;
-	wire_put_header(w, &(struct wire_header){ .kind = WIRE_REPLY, .op = op, .xid = xid, .ret = ret });
+	wire_put_header(
+		w, &(struct wire_header){ .kind = WIRE_REPLY, .op = op, .xid = xid, .ret = ret });
 	if (ret >= 0) {
 		wire_put_reply(w, op, reply);
 		if (w->payload && w->payload->len > s->payload_max) {
@@ -59,7 +62,10 @@ static void send_reply(struct session *s, uint64_t xid, enum fop_id op, int ret,
 	if (!s->conn || s->closing)
 		return;
 	int err = put_reply(s, xid, op, ret, reply);
-	/* What cannot be told is told as an error; what cannot be told at all ends the connection. */
+	/*
+	 * What cannot be told is told as an error; what cannot be told at all ends the
+	 * connection.
+	 */
 	if (err < 0 && put_reply(s, xid, op, err, NULL) < 0)
 		session_close(s, -ENOMEM);
 }
@@ -162,7 +168,8 @@ static int check_read_only(enum fop_id op, const union fop_args *a)
 {
 	if (fop_is_change(op))
 		return -EROFS;
-	if (op == FOP_open && ((a->open.flags & O_ACCMODE) != O_RDONLY || (a->open.flags & O_TRUNC)))
+	if (op == FOP_open &&
+	    ((a->open.flags & O_ACCMODE) != O_RDONLY || (a->open.flags & O_TRUNC)))
 		return -EROFS;
 	if (op == FOP_access && (a->access.mask & W_OK))
 		return -EROFS;
@@ -171,7 +178,8 @@ static int check_read_only(enum fop_id op, const union fop_args *a)
 
 /* ---- identity ---- */
 
-static struct identity identity_of(const struct session *s, const struct wire_header *h, uint64_t client)
+static struct identity identity_of(const struct session *s, const struct wire_header *h,
+				   uint64_t client)
 {
 	const struct server *sv = s->server;
 	struct identity id = {
@@ -222,7 +230,8 @@ static void give_up_newfd(struct session *s, const struct decoding *d)
 }
 
 /* Decodes and checks.  0; -errno to be answered; -EPROTO: the peer is to go. */
-static int read_args(struct session *s, enum fop_id op, struct wire *w, struct decoding *d, union fop_args *args)
+static int read_args(struct session *s, enum fop_id op, struct wire *w, struct decoding *d,
+		     union fop_args *args)
 {
 	w->inode_in = inode_in;
 	w->fd_in = fd_in;
@@ -237,8 +246,9 @@ static int read_args(struct session *s, enum fop_id op, struct wire *w, struct d
 	return ret;
 }
 
-static void start_call(struct session *s, struct frame *root, const struct wire_header *h, struct buf *head,
-		       struct wire *w, const struct decoding *d, const union fop_args *args)
+static void start_call(struct session *s, struct frame *root, const struct wire_header *h,
+		       struct buf *head, struct wire *w, const struct decoding *d,
+		       const union fop_args *args)
 {
 	struct request *r = frame_data(root);
 
@@ -262,7 +272,8 @@ static void start_call(struct session *s, struct frame *root, const struct wire_
 	frame_wind(root, 0, h->op, args, (union fop_done){ .any = request_done }, true);
 }
 
-void server_request(struct session *s, const struct wire_header *h, struct wire *w, struct buf *head)
+void server_request(struct session *s, const struct wire_header *h, struct wire *w,
+		    struct buf *head)
 {
 	uint64_t client = h->flags & PROTOCOL_CLIENT ? wire_get_u64(w) : s->client_id;
 	struct decoding d = { .session = s };
@@ -311,7 +322,10 @@ void server_cancel_all(struct session *s, bool lock_waits_only)
 	struct request_list all = s->requests;
 	struct request *r;
 
-	/* Cancelling may answer any of them at once, which takes it out of whichever list it is in. */
+	/*
+	 * Cancelling may answer any of them at once, which takes it out of whichever list it
+	 * is in.
+	 */
 	if (LIST_FIRST(&all))
 		LIST_FIRST(&all)->link.le_prev = &LIST_FIRST(&all);
 	LIST_INIT(&s->requests);

@@ -2,17 +2,19 @@
 /*
  * server.c - protocol/server: volumes of this graph for clients.
  *
- * A connection is a session.  It may say HELLO and nothing else until it is attached to a volume; what does not
- * greet within HELLO_MS is dropped, and of those that have not yet greeted only GREETING_MAX are kept:
- * one more pushes the oldest out, so a flood of half-open connections costs the flooder's own.
+ * A connection is a session.  It may say HELLO and nothing else until it is attached to a volume;
+ * what does not greet within HELLO_MS is dropped, and of those that have not yet greeted only
+ * GREETING_MAX are kept: one more pushes the oldest out, so a flood of half-open connections costs
+ * the flooder's own.
  *
- * A session ends when its connection is gone and its last request was answered; then its open files are closed, and
- * with them its locks.  Requests are cancelled when the connection goes, so nothing waits for a lock
- * that nobody wants any more.
+ * A session ends when its connection is gone and its last request was answered; then its open
+ * files are closed, and with them its locks.  Requests are cancelled when the connection goes, so
+ * nothing waits for a lock that nobody wants any more.
  *
- * Flow control: of a session that has max-requests (or their bytes) under way, or does not take its answers,
- * no more is read.  Requests that wait for a lock do not count, or the unlock could not come through; and a
- * session that is not being read hears a PONG now and then, so that it does not take us for dead.
+ * Flow control: of a session that has max-requests (or their bytes) under way, or does not take
+ * its answers, no more is read.  Requests that wait for a lock do not count, or the unlock could
+ * not come through; and a session that is not being read hears a PONG now and then, so that it
+ * does not take us for dead.
  */
 #include "config.h"
 
@@ -64,8 +66,8 @@ void session_flow(struct session *s)
 
 	if (!s->conn || s->closing)
 		return;
-	bool pause = sv->stopping || s->nr_requests >= sv->max_requests || s->bytes >= sv->max_request_bytes ||
-		     conn_congested(s->conn);
+	bool pause = sv->stopping || s->nr_requests >= sv->max_requests ||
+		     s->bytes >= sv->max_request_bytes || conn_congested(s->conn);
 	if (pause == s->paused)
 		return;
 	s->paused = pause;
@@ -76,7 +78,7 @@ void session_attached(struct session *s)
 {
 	struct server *sv = s->server;
 	struct conn_limits limits = {
-		.payload_max = sv->transaction_size < WIRE_PAYLOAD_MAX ? sv->transaction_size : WIRE_PAYLOAD_MAX,
+		.payload_max = protocol_payload_max(sv->transaction_size),
 	};
 
 	TAILQ_REMOVE(&sv->greeting, s, waiting);
@@ -174,7 +176,10 @@ static const struct conn_handler server_handler = {
 
 /* ---- time ---- */
 
-/* Silence is counted in ticks, so that a server that was stopped for a while does not drop everybody. */
+/*
+ * Silence is counted in ticks, so that a server that was stopped for a while does not drop
+ * everybody.
+ */
 static bool is_silent(struct session *s, uint32_t limit_ms)
 {
 	uint64_t heard = conn_last_heard_ns(s->conn);
@@ -202,7 +207,8 @@ static void tick_fire(struct timer *t)
 			if (!conn_congested(s->conn) && protocol_send(s->conn, WIRE_PONG, 0) < 0)
 				session_close(s, -ENOMEM);
 		} else if (is_silent(s, s->silence_max_ms)) {
-			session_offend(s, "nothing was heard of it for %u ms (client-timeout)", s->silence_max_ms);
+			session_offend(s, "nothing was heard of it for %u ms (client-timeout)",
+				       s->silence_max_ms);
 		}
 	}
 }
@@ -211,7 +217,8 @@ static void tick_fire(struct timer *t)
 
 static bool server_accepted(struct listener *l, struct conn *conn)
 {
-	static const struct conn_limits limits = { .head_max = PROTOCOL_HELLO_MAX, .payload_max = 1 };
+	static const struct conn_limits limits = { .head_max = PROTOCOL_HELLO_MAX,
+						   .payload_max = 1 };
 	struct server *sv = listener_ctx(l);
 	struct session *s = sv->stopping ? NULL : calloc(1, sizeof *s);
 
@@ -222,7 +229,9 @@ static bool server_accepted(struct listener *l, struct conn *conn)
 		struct session *oldest = TAILQ_FIRST(&sv->greeting);
 
 		sv->nr_turned_away++;
-		log_warning(sv->xl->name, "dropped: %s: %d connections have not greeted yet, it is the oldest of them",
+		log_warning(sv->xl->name,
+			    "dropped: %s: %d connections have not greeted yet, it is the oldest of "
+			    "them",
 			    oldest->peer, GREETING_MAX);
 		session_free(oldest);
 	}
@@ -244,7 +253,8 @@ static bool server_accepted(struct listener *l, struct conn *conn)
 
 static int send_event(struct session *s, unsigned what, const char *text, const struct gfid *gfid)
 {
-	struct wire *w = conn_begin(s->conn, PROTOCOL_HEADER_ROOM + (text ? strlen(text) : sizeof *gfid));
+	struct wire *w = conn_begin(s->conn,
+				    PROTOCOL_HEADER_ROOM + (text ? strlen(text) : sizeof *gfid));
 
 	if (!w)
 		return -ENOMEM;
@@ -268,9 +278,13 @@ static void server_event(struct xlator *xl, int child, enum xl_event what, void 
 		if (!s->conn || s->closing)
 			continue;
 		if (what == XL_INVALIDATE) {
-			ret = send_event(s, PROTOCOL_EVENT_INVALIDATE, NULL, &((struct inode *)data)->gfid);
+			ret = send_event(s, PROTOCOL_EVENT_INVALIDATE, NULL,
+					 &((struct inode *)data)->gfid);
 		} else if (target->up != s->told_up) {
-			/* Not only for our own child: one attached to something deeper hears of it too. */
+			/*
+			 * Not only for our own child: one attached to something deeper hears
+			 * of it too.
+			 */
 			s->told_up = target->up;
 			ret = send_event(s, target->up ? PROTOCOL_EVENT_UP : PROTOCOL_EVENT_DOWN,
 					 data && !target->up ? data : "", NULL);
@@ -294,7 +308,8 @@ static int server_init(struct xlator *xl)
 	if (!sv->transport)
 		return -EINVAL;
 	if (strncasecmp(sv->transport_type, "unix", 4) == 0 && !sv->listen_path) {
-		xl_error(xl, NULL, "transport-type %s needs option listen-path", sv->transport_type);
+		xl_error(xl, NULL, "transport-type %s needs option listen-path",
+			 sv->transport_type);
 		return -EINVAL;
 	}
 	return auth_check_options(sv);
@@ -304,14 +319,16 @@ static int server_start(struct xlator *xl)
 {
 	struct server *sv = xl->priv;
 	struct transport_address at = {
-		.host = sv->listen_path ? sv->listen_path : sv->bind_address, .port = sv->listen_port,
+		.host = sv->listen_path ? sv->listen_path : sv->bind_address,
+		.port = sv->listen_port,
 		.window_size = sv->window_size,
 	};
 	char error[256];
 
 	if (sv->inode_lru_limit)
 		inode_table_set_lru_limit(xl_inodes(xl), sv->inode_lru_limit);
-	int ret = listener_new(sv->transport, xl_loop(xl), &at, server_accepted, sv, &sv->listener, error);
+	int ret = listener_new(sv->transport, xl_loop(xl), &at, server_accepted, sv, &sv->listener,
+			       error);
 	if (ret < 0) {
 		xl_error(xl, sv->listen_path ? "listen-path" : "listen-port", "%s", error);
 		return ret;
@@ -337,7 +354,8 @@ static void server_stop(struct xlator *xl)
 		session_settle(s);
 	}
 	if (sv->nr_sessions)
-		log_notice(xl->name, "%u clients have operations under way: waiting for them", sv->nr_sessions);
+		log_notice(xl->name, "%u clients have operations under way: waiting for them",
+			   sv->nr_sessions);
 	timer_stop(&sv->tick);
 }
 
@@ -361,7 +379,11 @@ static void dump_session(const struct session *s, struct dump *d, uint64_t now_n
 	dump_value(d, KEY("process"), "%s", s->process);
 	dump_value(d, KEY("client-id"), "%016llx", (unsigned long long)s->client_id);
 	dump_value(d, KEY("volume"), "%s", s->port->target->name);
-	dump_value(d, KEY("state"), "%s", !s->conn ? "ending" : s->closing ? "closing" : s->paused ? "paused" : "up");
+	dump_value(d, KEY("state"), "%s",
+		   !s->conn	? "ending"
+		   : s->closing ? "closing"
+		   : s->paused	? "paused"
+				: "up");
 	dump_u64(d, KEY("seconds"), (now_ns - s->since_ns) / 1000000000);
 	dump_u64(d, KEY("open-files"), s->fds.nr);
 	dump_u64(d, KEY("requests-under-way"), s->nr_requests);
@@ -396,41 +418,56 @@ static void server_dump(struct xlator *xl, struct dump *d)
 
 #define S struct server
 static const struct option server_options[] = {
-	OPT_STR_REQUIRED("transport-type", S, transport_type, "how clients reach us: tcp/server or unix/server"),
+	OPT_STR_REQUIRED("transport-type", S, transport_type,
+			 "how clients reach us: tcp/server or unix/server"),
 	OPT_ALIAS("transport.type", "transport-type"),
-	OPT_STR("bind-address", S, bind_address, NULL, "tcp/server: the address to listen on; none: all, IPv4 and IPv6"),
+	OPT_STR("bind-address", S, bind_address, NULL,
+		"tcp/server: the address to listen on; none: all, IPv4 and IPv6"),
 	OPT_ALIAS("transport.socket.bind-address", "bind-address"),
-	OPT_U32("listen-port", S, listen_port, "6996", "0", "65535", "tcp/server: the port; 0: any (the statedump says which)"),
+	OPT_U32("listen-port", S, listen_port, "6996", "0", "65535",
+		"tcp/server: the port; 0: any (the statedump says which)"),
 	OPT_ALIAS("transport.socket.listen-port", "listen-port"),
 	OPT_PATH("listen-path", S, listen_path, NULL, "unix/server: the socket"),
 	OPT_ALIAS("transport.socket.listen-path", "listen-path"),
-	OPT_PATTERN("auth.ip.*.allow", "addresses (patterns, !pattern) whose clients may use that volume"),
-	OPT_PATTERN("auth.ip.*.reject", "addresses (patterns, !pattern) whose clients may not use that volume"),
+	OPT_PATTERN("auth.ip.*.allow",
+		    "addresses (patterns, !pattern) whose clients may use that volume"),
+	OPT_PATTERN("auth.ip.*.reject",
+		    "addresses (patterns, !pattern) whose clients may not use that volume"),
 	OPT_PATTERN("auth.addr.*.allow", "another spelling of auth.ip.VOLUME.allow"),
 	OPT_PATTERN("auth.addr.*.reject", "another spelling of auth.ip.VOLUME.reject"),
-	OPT_PATTERN("auth.login.*.allow", "users (patterns) who may use that volume with their password"),
-	OPT_PATTERN("auth.login.*.password", "the password of that user; it comes over the network in clear"),
-	OPT_BOOL("auth.allow-insecure", S, allow_insecure, "off", "accept clients from ports above 1023 (without root)"),
+	OPT_PATTERN("auth.login.*.allow",
+		    "users (patterns) who may use that volume with their password"),
+	OPT_PATTERN("auth.login.*.password",
+		    "the password of that user; it comes over the network in clear"),
+	OPT_BOOL("auth.allow-insecure", S, allow_insecure, "off",
+		 "accept clients from ports above 1023 (without root)"),
 	OPT_ALIAS("rpc-auth-allow-insecure", "auth.allow-insecure"),
 	OPT_BOOL("root-squash", S, root_squash, "off", "user 0 of a client is anon-uid here"),
 	OPT_BOOL("all-squash", S, all_squash, "off", "all users of clients are anon-uid here"),
-	OPT_U32("anon-uid", S, anon_uid, "65534", "0", "4294967294", "the user that squashed users are"),
-	OPT_U32("anon-gid", S, anon_gid, "65534", "0", "4294967294", "the group that squashed users have"),
+	OPT_U32("anon-uid", S, anon_uid, "65534", "0", "4294967294",
+		"the user that squashed users are"),
+	OPT_U32("anon-gid", S, anon_gid, "65534", "0", "4294967294",
+		"the group that squashed users have"),
 	OPT_BOOL("read-only", S, read_only, "off", "refuse every change (EROFS)"),
 	OPT_U32("max-connections", S, max_connections, "4096", "1", "1000000", "clients at a time"),
 	OPT_U32("max-requests", S, max_requests, "1024", "1", "1000000",
 		"operations of one client at a time; no more is read while it has so many"),
-	OPT_SIZE("max-request-bytes", S, max_request_bytes, "64MB", "1MB", "64GB", "data of one client's operations at a time"),
-	OPT_TIME("client-timeout", S, client_timeout_ms, "60s", "0", "24h",
-		 "a client that was silent for so long is dropped, and its locks with it; 0: never"),
+	OPT_SIZE("max-request-bytes", S, max_request_bytes, "64MB", "1MB", "64GB",
+		 "data of one client's operations at a time"),
+	OPT_TIME(
+		"client-timeout", S, client_timeout_ms, "60s", "0", "24h",
+		"a client that was silent for so long is dropped, and its locks with it; 0: never"),
 	OPT_U32("inode-lru-limit", S, inode_lru_limit, "0", "0", "100000000",
 		"objects remembered that nobody uses; 0: the limit of the graph"),
 	OPT_SIZE("limits.transaction-size", S, transaction_size, "4MB", "128KB", "1GB",
 		 "longest data accepted in a message; never more than 8MB"),
-	OPT_SIZE("window-size", S, window_size, "0", "0", "1GB", "socket buffers; 0: the kernel's choice"),
+	OPT_SIZE("window-size", S, window_size, "0", "0", "1GB",
+		 "socket buffers; 0: the kernel's choice"),
 	OPT_ALIAS("transport.tcp-window-size", "window-size"),
-	OPT_PATH("client-volume-filename", S, client_volume_filename, SYSCONFDIR "/glusterfs/glusterfs-client.vol",
-		 "the volume file that `glusterfs -s` fetches; FILE.ADDRESS of the client is tried first"),
+	OPT_PATH("client-volume-filename", S, client_volume_filename,
+		 SYSCONFDIR "/glusterfs/glusterfs-client.vol",
+		 "the volume file that `glusterfs -s` fetches; FILE.ADDRESS of the client is tried "
+		 "first"),
 	OPT_END
 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * server.h - the state of one protocol/server volume, shared by its files: server.c (listening, sessions),
- * server-hello.c (handshake), server-auth.c (who may), server-request.c (operations), server-fds.c (open files).
+ * server.h - the state of one protocol/server volume, shared by its files: server.c (listening,
+ * sessions), server-hello.c (handshake), server-auth.c (who may), server-request.c (operations),
+ * server-fds.c (open files).
  */
 #ifndef GLUSTERFS_SERVER_H
 #define GLUSTERFS_SERVER_H
@@ -11,8 +12,9 @@
 #include "../protocol.h"
 
 /*
- * Where calls for one exported volume start: a translator with that volume as its only child.  It lives outside of the
- * graph, so that any volume can be exported, also one that is not a child of ours (1.3 allowed it).
+ * Where calls for one exported volume start: a translator with that volume as its only child.  It
+ * lives outside of the graph, so that any volume can be exported, also one that is not a child of
+ * ours (1.3 allowed it).
  */
 struct port {
 	struct xlator xl;
@@ -91,15 +93,17 @@ void server_hello(struct session *s, struct wire *w);
 /* Checks the auth.* options of the volume: 0 or -EINVAL after xl_error(). */
 int auth_check_options(struct server *sv);
 /* May this client use the volume?  0, or -EACCES with a sentence in error. */
-int auth_check(const struct server *sv, const struct session *s, const struct hello *h, const char *volume,
-	       char error[256]);
+int auth_check(const struct server *sv, const struct session *s, const struct hello *h,
+	       const char *volume, char error[256]);
 /* Volumes that this client may use, as "a, b"; "" when there are none. */
-void auth_list(const struct server *sv, const struct session *s, const struct hello *h, char *out, size_t size);
+void auth_list(const struct server *sv, const struct session *s, const struct hello *h, char *out,
+	       size_t size);
 /* The volume of our graph with this name, if it can be exported. */
 struct xlator *server_volume(const struct server *sv, const char *name);
 
 /* server-request.c */
-void server_request(struct session *s, const struct wire_header *h, struct wire *w, struct buf *head);
+void server_request(struct session *s, const struct wire_header *h, struct wire *w,
+		    struct buf *head);
 void server_cancel(struct session *s, uint64_t xid);
 /* Asks what is under way to give up; session_settle() is the caller's. */
 void server_cancel_all(struct session *s, bool lock_waits_only);
