@@ -397,6 +397,8 @@ static void hand_down_pools(struct graph *g)
 			g->xlators[i]->pool = g->pool;
 }
 
+const char *volatile graph_initialising;
+
 int graph_init(struct graph *g)
 {
 	g->inodes = inode_table_new(g, g->nr_xlators, g->lru_limit);
@@ -405,7 +407,9 @@ int graph_init(struct graph *g)
 	for (uint32_t i = 0; i < g->nr_xlators; i++) {
 		struct xlator *xl = g->xlators[i];
 		unsigned before = g->diag ? diag_errors(g->diag) : 0;
+		graph_initialising = xl->name;
 		int err = xl->type->init ? xl->type->init(xl) : 0;
+		graph_initialising = NULL;
 
 		xl->inited = true;		/* fini() also after a failed init */
 		if (!err)

@@ -54,6 +54,8 @@ struct graph *graph_new(struct volfile *file, const struct graph_options *o, str
 /* Puts a translator that the file does not name on top of the graph (mount/fuse).  options: key, value, ..., NULL.  0 or -errno. */
 int graph_push(struct graph *g, const char *type, const char *name, const char *const *options);
 int graph_init(struct graph *g);
+/* The name of the volume whose init runs now, or NULL: for reports of crashes. */
+extern const char *volatile graph_initialising;
 int graph_start(struct graph *g);
 void graph_stop(struct graph *g);
 bool graph_idle(const struct graph *g);

@@ -143,6 +143,23 @@ static void crash_write(const char *text)
 	(void)n;
 }
 
+/* Whose init it was: to the log and to the terminal, which it still has then. */
+static void crash_in_init(const char *volume)
+{
+	static const char *const words[] = { "volume \"", NULL, "\" crashed in its init\n" };
+
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+		const char *word = words[i] ? words[i] : volume;
+
+		crash_write(word);
+		if (crash_fd != STDERR_FILENO) {
+			ssize_t n = write(STDERR_FILENO, word, strlen(word));
+
+			(void)n;
+		}
+	}
+}
+
 static void on_crash(int signo)
 {
 	void *frames[CRASH_FRAMES];
@@ -151,6 +168,8 @@ static void on_crash(int signo)
 	crash_write(crash_header);
 	crash_write(signo == SIGSEGV ? "SIGSEGV\n" : signo == SIGABRT ? "SIGABRT\n" : signo == SIGBUS ? "SIGBUS\n" :
 		    signo == SIGFPE ? "SIGFPE\n" : "SIGILL\n");
+	if (graph_initialising)
+		crash_in_init(graph_initialising);
 	n = backtrace(frames, CRASH_FRAMES);
 	backtrace_symbols_fd(frames, n, crash_fd);
 	/* SA_RESETHAND: now with the default action, for the core file */

@@ -70,7 +70,10 @@ expect error 'volume "kept": .*cannot load' glusterfs --check "$TMP/junk.vol"
 
 note "a crash in init is an error, not a silent end"
 variant crash 's/^static const struct xlator_type/static int keep_init(struct xlator *xl) { volatile int *none = 0; return *none; }\n&/; s/\.fops =/.init = keep_init, &/'
-ASAN_OPTIONS="$ASAN_OPTIONS:handle_segv=0" expect error 'volume "kept"|in init|[Ss]ignal|[Ss]egmentation' \
+# (AddressSanitizer, where it is on, makes the report itself and takes our handler's place)
+told='volume "kept" crashed in its init'
+! nm -D "$SBIN/glusterfs" | grep -q __asan_init || told='signal|exit'
+ASAN_OPTIONS="$ASAN_OPTIONS:handle_segv=0" expect error "$told" \
 	glusterfs -f "$TMP/crash.vol" "$TMP/mnt"
 check not_mounted "$TMP/mnt"
 expect 0 '' ls "$TMP/mnt"

@@ -2,7 +2,8 @@
 #
 # The directory of translators is compiled in, so the tests run what `make install` puts below inst/, and
 # name that directory (functions.sh). One at a time: make check TESTS=tests/system/daemon.sh tests/system/first-xlator.sh
-system_tests = tests/system/examples.sh tests/system/daemon.sh tests/system/fuse.sh
+system_tests = tests/system/examples.sh tests/system/daemon.sh tests/system/fuse.sh \
+	tests/system/first-xlator.sh
 TESTS += $(system_tests)
 EXTRA_DIST += $(system_tests) tests/functions.sh tests/system/README
 check_DATA += inst/stamp
