@@ -203,6 +203,13 @@ uint64_t loop_now_ns(const struct loop *l)
 	return l->now_ns;
 }
 
+uint64_t loop_clock_ns(struct loop *l)
+{
+	if (l->ops->update)
+		l->ops->update(l);
+	return l->now_ns;
+}
+
 uint64_t loop_wall_ns(const struct loop *l)
 {
 	return l->ops->wall_ns(l);

@@ -69,6 +69,8 @@ void loop_defer(struct loop *l, struct task *t);
 
 /* Monotonic, cached at the start of the turn. */
 uint64_t loop_now_ns(const struct loop *l);
+/* The same, read now: for measuring how long something took. */
+uint64_t loop_clock_ns(struct loop *l);
 /* Wall clock, for logs and for stamps on objects (simulated too). */
 uint64_t loop_wall_ns(const struct loop *l);
 /* Random numbers: seeded in the simulation, from the kernel otherwise. */

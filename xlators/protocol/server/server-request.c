@@ -178,8 +178,34 @@ static int check_read_only(enum fop_id op, const union fop_args *a)
 
 /* ---- identity ---- */
 
+/*
+ * The marks by which cluster/afr remembers who is out are kept by the client's translators, whoever the
+ * caller is that they serve: squashing does not concern them.
+ */
+static bool is_mark(enum fop_id op, const union fop_args *a)
+{
+	static const char prefix[] = "trusted.glusterfs.";
+	const struct inode *inode;
+	const char *name;
+
+	switch (op) {
+	case FOP_getxattr:
+		inode = a->getxattr.inode, name = a->getxattr.name;
+		break;
+	case FOP_setxattr:
+		inode = a->setxattr.inode, name = a->setxattr.name;
+		break;
+	case FOP_removexattr:
+		inode = a->removexattr.inode, name = a->removexattr.name;
+		break;
+	default:
+		return false;
+	}
+	return gfid_equal(&inode->gfid, &gfid_root) && strncmp(name, prefix, sizeof prefix - 1) == 0;
+}
+
 static struct identity identity_of(const struct session *s, const struct wire_header *h,
-				   uint64_t client)
+				   uint64_t client, bool squash)
 {
 	const struct server *sv = s->server;
 	struct identity id = {
@@ -188,6 +214,8 @@ static struct identity identity_of(const struct session *s, const struct wire_he
 		.enforce = h->flags & PROTOCOL_ENFORCE,
 	};
 
+	if (!squash)
+		return id;
 	if (sv->all_squash || (sv->root_squash && h->uid == 0)) {
 		id.uid = sv->anon_uid;
 		id.gid = sv->anon_gid;
@@ -285,7 +313,7 @@ void server_request(struct session *s, const struct wire_header *h, struct wire 
 	int ret = read_args(s, op, w, &d, &args);
 	struct frame *root = NULL;
 	if (ret == 0) {
-		struct identity id = identity_of(s, h, client);
+		struct identity id = identity_of(s, h, client, !is_mark(op, &args));
 
 		root = call_new(&s->port->xl, &id, sizeof(struct request));
 		ret = root ? copy_groups(s->server, root, h) : -ENOMEM;

@@ -101,11 +101,24 @@ static int policy_write_is_long(const struct posix_op *op, size_t limit)
 	       (op->pfd->flags & (O_DIRECT | O_SYNC | O_DSYNC));
 }
 
+enum { SLOW_NS = 2000000 };
+#define SLOW_FOR_NS 1000000000ull
+
+/* Changes of names and lengths: they write only metadata, to memory, unless the disk is behind. */
+static bool is_metadata_change(const struct posix_op *op)
+{
+	enum fop_id id = op->frame->op;
+
+	return fop_classes[id] == FOP_ENTRY || id == FOP_truncate ||
+	       (id == FOP_open && (((const struct open_args *)op->args)->flags & O_TRUNC));
+}
+
 /*
- * The policy: may it block for long?  With performance/io-threads above us more does, as somebody
- * asked for it; without, only what waits for the disk by its nature, as a change of threads costs
- * more than most operations.  What stays on the loop can still wait for a disk when the brick's
- * metadata are not in memory.
+ * The policy: may it block for long?  What waits for the disk by its nature does.  A change of
+ * metadata does not as long as the disk keeps up, and a change of threads costs several times such
+ * an operation; so it stays on the loop, where it is timed: once one took more than SLOW_NS, and
+ * performance/io-threads is above us, they go to its workers for SLOW_FOR_NS.  What stays on the
+ * loop can still wait for a disk when the brick's metadata are not in memory.
  */
 static bool posix_blocks(struct posix_op *op)
 {
@@ -122,12 +135,27 @@ static bool posix_blocks(struct posix_op *op)
 		return policy_write_is_long(op, threads ? 64 << 10 : 128 << 10);
 	case FOP_readdir: case FOP_readdirp:
 		return posix_readdir_is_long(op);
-	case FOP_open:
-		return threads && (((const struct open_args *)op->args)->flags & O_TRUNC);
-	case FOP_truncate:
-		return threads;
 	default:
-		return threads && fop_classes[op->frame->op] == FOP_ENTRY;
+		return threads && is_metadata_change(op) &&
+		       op->p->slow_until_ns > loop_now_ns(xl_loop(op->p->xl));
+	}
+}
+
+static void run_on_loop(struct posix_op *op)
+{
+	struct posix *p = op->p;
+	struct loop *loop = xl_loop(p->xl);
+
+	p->on_loop++;
+	if (!p->xl->pool_owner || !is_metadata_change(op))
+		return op->fop->run(op);
+	uint64_t start_ns = loop_clock_ns(loop);
+
+	op->fop->run(op);
+	uint64_t end_ns = loop_clock_ns(loop);
+	if (end_ns - start_ns > SLOW_NS) {
+		p->slow++;
+		p->slow_until_ns = end_ns + SLOW_FOR_NS;
 	}
 }
 
@@ -266,8 +294,7 @@ void posix_enter(struct frame *f)
 			return;		/* op is the worker's now */
 		op->ret = ret;
 	} else {
-		op->p->on_loop++;
-		op->fop->run(op);
+		run_on_loop(op);
 	}
 	posix_leave(op);
 }
@@ -332,6 +359,7 @@ static void posix_dump(struct xlator *xl, struct dump *d)
 	}
 	dump_u64(d, "operations-on-loop", p->on_loop);
 	dump_u64(d, "operations-on-workers", p->on_workers);
+	dump_u64(d, "slow-on-loop", p->slow);
 	dump_u64(d, "operations-queued-behind-others", p->waited);
 }
 

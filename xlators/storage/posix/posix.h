@@ -66,6 +66,7 @@ struct posix {					/* priv */
 	bool made_directory, made_gfid, made_handles, lk_told;
 	/* loop only: */
 	uint64_t open_files, open_directories, on_loop, on_workers, waited;
+	uint64_t slow, slow_until_ns;	/* changes of names that took long on the loop; see posix_blocks */
 };
 
 static inline int posix_root(const struct posix *p)
