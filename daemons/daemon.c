@@ -59,7 +59,8 @@ char *path_absolute(const char *path)
 
 char *command_line(const struct settings *s)
 {
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+./:,@%";
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+./:,@%";
 	char *text = NULL;
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
@@ -79,7 +80,7 @@ char *command_line(const struct settings *s)
 	return text;
 }
 
-/* ---- pidfile ------------------------------------------------------------------------------ */
+/* ---- pidfile -------------------------------------------------------------------------------- */
 
 static long pidfile_read(int fd)
 {
@@ -108,18 +109,20 @@ int pidfile_open(struct pidfile *p, const char *path)
 		p->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 		if (p->fd < 0) {
 			err = -errno;
-			complain(LOG_ERROR_, "%s: cannot open the pidfile: %s", path, strerror(-err));
+			complain(LOG_ERROR_, "%s: cannot open the pidfile: %s", path,
+				 strerror(-err));
 			return err;
 		}
 		if (flock(p->fd, LOCK_EX | LOCK_NB)) {
 			err = errno == EWOULDBLOCK ? -EEXIST : -errno;
 			pid = pidfile_read(p->fd);
 			if (err != -EEXIST)
-				complain(LOG_ERROR_, "%s: cannot lock the pidfile: %s", path, strerror(-err));
+				complain(LOG_ERROR_, "%s: cannot lock the pidfile: %s", path,
+					 strerror(-err));
 			else if (pid)
 				complain(LOG_ERROR_, "already running as PID %ld (%s)", pid, path);
 			else
-				complain(LOG_ERROR_, "already running: %s is locked by a process that is just starting", path);
+				complain(LOG_ERROR_, "already running, just starting (%s)", path);
 			close(p->fd);
 			p->fd = -1;
 			return err;
@@ -140,7 +143,8 @@ int pidfile_write(struct pidfile *p)
 {
 	if (!p->path)
 		return 0;
-	if (ftruncate(p->fd, 0) || lseek(p->fd, 0, SEEK_SET) < 0 || dprintf(p->fd, "%ld\n", (long)getpid()) < 0)
+	if (ftruncate(p->fd, 0) || lseek(p->fd, 0, SEEK_SET) < 0 ||
+	    dprintf(p->fd, "%ld\n", (long)getpid()) < 0)
 		return -errno;
 	return 0;
 }
@@ -190,7 +194,8 @@ _Noreturn static void parent_wait(pid_t child, int fd)
 		;
 	if (WIFSIGNALED(status)) {
 		fprintf(stderr, "%s: died of signal %d (%s) while starting; the log says more\n",
-			program_invocation_short_name, WTERMSIG(status), strsignal(WTERMSIG(status)));
+			program_invocation_short_name, WTERMSIG(status),
+			strsignal(WTERMSIG(status)));
 		_exit(EXIT_USAGE);
 	}
 	if (interrupted)
@@ -256,7 +261,7 @@ void daemon_ready(void)
 	status_pipe = -1;
 }
 
-/* ---- limits ------------------------------------------------------------------------------------ */
+/* ---- limits --------------------------------------------------------------------------------- */
 
 static void raise_limit(int what, rlim_t wanted)
 {
@@ -276,6 +281,6 @@ void process_setup(void)
 	sigaction(SIGPIPE, &ignore, NULL);
 	raise_limit(RLIMIT_CORE, RLIM_INFINITY);
 	raise_limit(RLIMIT_NOFILE, 1048576);
-	/* one loop thread does nearly all allocation: an arena per worker would only spread it over more pages */
+	/* one loop thread does nearly all allocation: an arena per worker would only spread it */
 	mallopt(M_ARENA_MAX, 2);
 }

@@ -21,8 +21,8 @@
 /* Exit statuses. The first three are those of 1.3. */
 enum {
 	EXIT_OK = 0,
-	EXIT_USAGE = 1,		/* what the command line says, a pidfile that is in use, a start that failed */
-	EXIT_VOLFILE = 255,	/* the volume file: unreadable, wrong, not startable; the log cannot be opened */
+	EXIT_USAGE = 1,		/* command line; pidfile in use; a start that failed */
+	EXIT_VOLFILE = 255,	/* the volume file: unreadable, wrong, no init; no log */
 };
 
 enum { XLATOR_OPTIONS_MAX = 64, XLATOR_PATH_MAX = 16 };
@@ -32,8 +32,8 @@ enum mode { MODE_RUN, MODE_CHECK, MODE_EXPLAIN, MODE_HELP_XLATOR };
 /* The command line. Strings are borrowed from argv or live as long as the process. */
 struct settings {
 	enum mode mode;
-	const char *volfile;		/* absolute (as given: --check, --explain); with server: host:port, to be shown */
-	const char *server;		/* -s: where the volume file comes from; NULL: from volfile */
+	const char *volfile;		/* absolute (to check: as given); of a server: host:port */
+	const char *server;		/* -s: where to fetch the volume file; NULL: volfile */
 	const char *transport;
 	uint16_t port;
 	const char *mount_point;	/* absolute; NULL: no mount */
@@ -44,7 +44,7 @@ struct settings {
 	const char *mount_options;	/* for the kernel; NULL: none */
 	const char *fs_name;		/* what df and mount show; NULL: the volume file */
 	const char *help_type;		/* --help-xlator TYPE; NULL: list the types */
-	char *xlator_options[XLATOR_OPTIONS_MAX];		/* VOLUME.KEY=VALUE, our copies; load_volfile cuts them */
+	char *xlator_options[XLATOR_OPTIONS_MAX];	/* VOLUME.KEY=VALUE; cut by load.c */
 	const char *xlator_path[XLATOR_PATH_MAX + 1];		/* absolute; NULL-terminated */
 	size_t nr_xlator_options, nr_xlator_path;
 	uint32_t mount_timeout_ms;
@@ -60,8 +60,8 @@ struct pidfile {
 	const char *path;	/* NULL: none */
 	int fd;
 };
-/* Creates and locks a pidfile. 0, or -errno after having told the user. The lock belongs to the open
- * file, so it stays with a forked child that goes on. */
+/* Creates and locks a pidfile. 0, or -errno after having told the user. The lock belongs to the
+ * open file, so it stays with a forked child that goes on. */
 int pidfile_open(struct pidfile *p, const char *path);
 int pidfile_write(struct pidfile *p);		/* our pid; 0 or -errno */
 void pidfile_remove(struct pidfile *p);		/* idempotent */
@@ -82,14 +82,14 @@ void process_setup(void);
 extern bool log_is_stderr;		/* -l - */
 /* Says something on standard error and in the log. */
 void complain(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* The command line as one line, quoted where a shell would need it. Returns a new string or NULL. */
+/* The command line as one line, quoted where a shell would need it. A new string or NULL. */
 char *command_line(const struct settings *s);
 /* Absolute form of a path (new string or NULL); "-" and absolute ones are copied. */
 char *path_absolute(const char *path);
 
 /* ---- load.c: from settings to a checked graph */
 
-/* Reads or fetches the volume file, applies --xlator-option. NULL after errors were added to diag. */
+/* Reads or fetches the volume file, applies --xlator-option. NULL: errors were added to diag. */
 struct volfile *load_volfile(const struct settings *s, struct diag *diag);
 /* load_volfile and graph_new. */
 struct graph *load_graph(const struct settings *s, struct loop *loop, struct diag *diag);
@@ -108,7 +108,7 @@ int help_xlator(const struct settings *s);
 
 /* Writes a statedump and logs where it is. */
 void report_statedump(struct graph *g, const struct settings *s);
-/* SIGUSR2: version, command line, the graph as a volume file, and what is under way, into the log. */
+/* SIGUSR2: version, command line, volume file, how much is under way, into the log. */
 void report_to_log(struct graph *g, const struct settings *s);
 /* SEGV, ABRT, BUS, FPE, ILL: a backtrace into the log, then the default action. */
 void report_crashes(const struct settings *s);

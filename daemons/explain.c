@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * --explain FILE: a graph as a drawing, for the person who wrote the volume file: what is below what,
- * which operations stop where, what holds without having been written, which failures it survives.
+ * --explain FILE: a graph as a drawing, for the person who wrote the volume file: what is below
+ * what, which operations stop where, what holds without having been written, which failures it
+ * survives.
  *
- * Nothing runs: the graph is loaded and checked, no init is called. What a failure does is computed by
- * trying: bricks are declared dead, and each volume works as long as no more of its subvolumes
+ * Nothing runs: the graph is loaded and checked, no init is called. What a failure does is computed
+ * by trying: bricks are declared dead, and each volume works as long as no more of its subvolumes
  * fail than it tolerates (xlator_type.tolerates). This says nothing about a volume that
  * tolerates a failure for some files only.
  */
@@ -32,7 +33,7 @@ struct drawing {
 	bool *seen;			/* by index: drawn already */
 };
 
-/* ---- text -------------------------------------------------------------------------------------- */
+/* ---- text ----------------------------------------------------------------------------------- */
 
 /* Columns of a text in UTF-8. */
 static size_t columns(const char *s)
@@ -67,7 +68,7 @@ static void print_words(const char *prefix, const char *label, const char *text)
 	putchar('\n');
 }
 
-/* The names of the operations that xl handles (or does not), separated by blanks; how many. Limited to size. */
+/* The names of the operations that xl handles (or does not), separated by blanks; how many. */
 static int name_operations(const struct xlator *xl, bool handled, char *out, size_t size)
 {
 	size_t len = 0;
@@ -111,7 +112,8 @@ static void print_operations(const struct xlator *xl, const char *prefix)
 		return;
 	}
 	snprintf(text, sizeof(text), "straight to %s, at no cost%s%s", xl->children[0]->name,
-		 n > FOP_COUNT / 2 ? "" : ": ", n > FOP_COUNT / 2 ? "" : n ? others : "all of them");
+		 n > FOP_COUNT / 2 ? "" : ": ",
+		 n > FOP_COUNT / 2 ? "" : n ? others : "all of them");
 	print_words(prefix, "others", text);
 }
 
@@ -135,11 +137,12 @@ static void print_options(const struct xlator *xl, const char *prefix)
 	if (!f)
 		return;
 	for (size_t i = 0; v && i < v->nr_options; i++)
-		fprintf(f, "%s%s=%s", i ? ", " : "", v->options[i].key.text, v->options[i].value.text);
+		fprintf(f, "%s%s=%s", i ? ", " : "", v->options[i].key.text,
+			v->options[i].value.text);
 	fputc('\n', f);
 	for (const struct option *o = xl->type->options; o && o->key; o++)
-		if (o->def && o->kind != OPT_ALIAS_ && o->kind != OPT_PATTERN_ && o->kind != OPT_OBSOLETE_ &&
-		    !option_given(xl, o))
+		if (o->def && o->kind != OPT_ALIAS_ && o->kind != OPT_PATTERN_ &&
+		    o->kind != OPT_OBSOLETE_ && !option_given(xl, o))
 			fprintf(f, " %s=%s", o->key, o->def);
 	if (!fclose(f)) {
 		char *implicit = strchr(text, '\n');
@@ -179,7 +182,8 @@ static void draw(struct drawing *d, const struct xlator *xl, const char *head, c
 	if (tolerated(xl)) {
 		char text[96];
 
-		snprintf(text, sizeof(text), "%u of its %d subvolumes may fail", tolerated(xl), xl->nr_children);
+		snprintf(text, sizeof(text), "%u of its %d subvolumes may fail", tolerated(xl),
+			 xl->nr_children);
 		print_words(inner, "survives", text);
 	}
 	if (xl->nr_children)
@@ -193,7 +197,7 @@ static void draw(struct drawing *d, const struct xlator *xl, const char *head, c
 	}
 }
 
-/* ---- failures --------------------------------------------------------------------------------- */
+/* ---- failures ------------------------------------------------------------------------------- */
 
 struct failures {
 	const struct xlator *top;
@@ -238,7 +242,8 @@ static void print_set(const struct failures *f)
 	putchar('\n');
 }
 
-/* Kills `size` more bricks from number `from` on in all ways; counts the sets that stop the top, prints the first. */
+/* Kills `size` more bricks from number `from` on in all ways; counts the sets that stop the top,
+ * prints the first. */
 static size_t try_sets(struct failures *f, size_t from, size_t size, size_t found, bool print)
 {
 	if (f->tries++ > TRIES_MAX)
@@ -271,15 +276,16 @@ static void explain_failures(const struct graph *g, const struct xlator *top)
 		found = try_sets(&f, 0, size, 0, false);
 	size--;		/* so many must fail */
 	if (f.tries > TRIES_MAX) {
-		printf("  %s stands on %zu bricks: too many to try all failures\n", top->name, f.nr);
+		printf("  %s stands on %zu bricks: too many to try all\n", top->name, f.nr);
 	} else if (f.nr == 1 && f.bricks[0] == top) {
 		printf("  %s is a brick itself: nothing stands in for it\n", top->name);
 	} else if (found) {
 		if (size == 1)
 			printf("  %s stops as soon as one of these fails:\n", top->name);
 		else
-			printf("  %s goes on while any %zu of its %zu bricks %s away; it stops without:\n", top->name,
-			       size - 1, f.nr, size == 2 ? "is" : "are");
+			printf("  %s goes on while any %zu of its %zu bricks %s away; "
+			       "it stops without:\n",
+			       top->name, size - 1, f.nr, size == 2 ? "is" : "are");
 		try_sets(&f, 0, size, 0, true);
 		if (found > SETS_SHOWN)
 			printf("      ... and %zu more\n", found - SETS_SHOWN);
@@ -288,7 +294,7 @@ static void explain_failures(const struct graph *g, const struct xlator *top)
 	free(f.dead);
 }
 
-/* ---- the whole ----------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------ */
 
 static void explain_graph(const struct graph *g)
 {
@@ -300,7 +306,8 @@ static void explain_graph(const struct graph *g)
 	d.seen = calloc(g->nr_xlators, sizeof(*d.seen));
 	if (!d.seen)
 		return;
-	printf("%s: %u volume%s\n\n", g->file->source.file, (unsigned)g->nr_xlators, g->nr_xlators == 1 ? "" : "s");
+	printf("%s: %u volume%s\n\n", g->file->source.file, (unsigned)g->nr_xlators,
+	       g->nr_xlators == 1 ? "" : "s");
 	draw(&d, g->top, "  ", "  ");
 	for (uint32_t i = g->nr_xlators; i-- > 0; ) {
 		if (g->xlators[i]->nr_parents || d.seen[i])
@@ -313,9 +320,11 @@ static void explain_graph(const struct graph *g)
 		puts("  calls begin where a volume serves others; no mount point is needed");
 	else
 		printf("  with a MOUNT-POINT, mount/fuse is put on top of %s\n", g->top->name);
-	puts("  what may block runs in a small pool of workers, unless a volume above brings its own\n\nFailures");
+	puts("  what may block runs in a small pool of workers, unless a volume above has its own");
+	puts("\nFailures");
 	for (uint32_t i = 0; i < g->nr_xlators; i++)
-		for (int k = 0; xlator_is_entrance(g->xlators[i]) && k < g->xlators[i]->nr_children; k++)
+		for (int k = 0; xlator_is_entrance(g->xlators[i]) && k < g->xlators[i]->nr_children;
+		     k++)
 			explain_failures(g, g->xlators[i]->children[k]);
 	if (!entrance)
 		explain_failures(g, g->top);

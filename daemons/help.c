@@ -65,7 +65,8 @@ static int list_types(const struct settings *s)
 	free(names);
 	if (n)
 		return EXIT_OK;
-	fprintf(stderr, "%s: no translators are installed in %s\n", program_invocation_short_name, XLATORDIR);
+	fprintf(stderr, "%s: no translators are installed in %s\n", program_invocation_short_name,
+		XLATORDIR);
 	return EXIT_USAGE;
 }
 

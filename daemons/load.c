@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
  * From the command line to a checked graph: reads or fetches the volume file, puts the values of
- * --xlator-option over those of the file, loads and checks everything. No translator's init runs here.
+ * --xlator-option over those of the file, loads and checks everything. No init runs here.
  */
 #include "config.h"
 #include "call.h"
@@ -16,10 +16,12 @@
 
 static void problem(struct diag *diag, const char *option, const char *what)
 {
-	diag_add(diag, DIAG_ERROR, NULL, (struct vf_pos){ 0, 0 }, 0, "--xlator-option %s: %s", option, what);
+	diag_add(diag, DIAG_ERROR, NULL, (struct vf_pos){ 0, 0 }, 0, "--xlator-option %s: %s",
+		 option, what);
 }
 
-/* Sets key to value in a volume of a tree that we own; both strings must outlive the tree. 0 or -ENOMEM. */
+/* Sets key to value in a volume of a tree that we own; both strings must outlive the tree. 0 or
+ * -ENOMEM. */
 static int volume_set_option(struct vf_volume *v, const char *key, const char *value)
 {
 	struct vf_option *more;
@@ -38,8 +40,8 @@ static int volume_set_option(struct vf_volume *v, const char *key, const char *v
 	return 0;
 }
 
-/* The length of the volume's name (or pattern) in VOLUME.KEY, when it is that of `name`; 0: it is not. A
- * name may have dots of its own, so all places to cut are tried. */
+/* The length of the volume's name (or pattern) in VOLUME.KEY, when it is that of `name`; 0: it is
+ * not. A name may have dots of its own, so all places to cut are tried. */
 static size_t names_volume(const char *option, size_t len, const char *name)
 {
 	char pattern[VF_MAX_WORD + 1];
@@ -55,11 +57,11 @@ static size_t names_volume(const char *option, size_t len, const char *name)
 	return 0;
 }
 
-/* One VOLUME.KEY=VALUE, where VOLUME may be a pattern. It is cut in two, and the tree refers to it. */
+/* One VOLUME.KEY=VALUE, where VOLUME may be a pattern. It is cut in two; the tree refers to it. */
 static void override(struct volfile *vf, char *option, bool mounts, struct diag *diag)
 {
 	char *equals = strchr(option, '=');
-	bool found = mounts && strncmp(option, "fuse.", 5) == 0;	/* of the mount: push_mount() */
+	bool found = mounts && strncmp(option, "fuse.", 5) == 0;	/* push_mount() */
 
 	if (!equals) {
 		problem(diag, option, "it must be VOLUME.KEY=VALUE");
@@ -86,9 +88,12 @@ static struct volfile *fetch_volfile(const struct settings *s, struct diag *diag
 	char transport[32], error[512], *text;
 
 	/* 1.3 says tcp, tcp/client and tcp:... for the same */
-	snprintf(transport, sizeof(transport), "%.*s", (int)strcspn(s->transport, ":"), s->transport);
-	if (protocol_fetch_volfile(transport, s->server, s->port, s->mount_timeout_ms, &text, error) < 0) {
-		diag_add(diag, DIAG_ERROR, &src, (struct vf_pos){ 0, 0 }, 0, "cannot fetch the volume file: %s", error);
+	snprintf(transport, sizeof(transport), "%.*s", (int)strcspn(s->transport, ":"),
+		 s->transport);
+	if (protocol_fetch_volfile(transport, s->server, s->port, s->mount_timeout_ms, &text,
+				   error) < 0) {
+		diag_add(diag, DIAG_ERROR, &src, (struct vf_pos){ 0, 0 }, 0,
+			 "cannot fetch the volume file: %s", error);
 		return NULL;
 	}
 	vf = volfile_parse(s->volfile, text, strlen(text), diag);

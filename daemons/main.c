@@ -24,80 +24,94 @@
 enum { PORT = 6996, MOUNT_TIMEOUT_S = 10, MOUNT_TIMEOUT_MAX_S = 3600 };
 
 enum key {
-	KEY_DEBUG = 0x100, KEY_CHECK, KEY_EXPLAIN, KEY_HELP_XLATOR, KEY_STRICT, KEY_XLATOR_PATH, KEY_XLATOR_OPTION,
-	KEY_MOUNT_TIMEOUT, KEY_FS_NAME, KEY_READ_ONLY, KEY_LRU_LIMIT, KEY_VOLFILE_ID, KEY_PRINT_LOGDIR,
-	KEY_PRINT_DUMPDIR, KEY_PRINT_XLATORDIR,
+	KEY_DEBUG = 0x100, KEY_CHECK, KEY_EXPLAIN, KEY_HELP_XLATOR, KEY_STRICT, KEY_XLATOR_PATH,
+	KEY_XLATOR_OPTION, KEY_MOUNT_TIMEOUT, KEY_FS_NAME, KEY_READ_ONLY, KEY_LRU_LIMIT,
+	KEY_VOLFILE_ID, KEY_PRINT_LOGDIR, KEY_PRINT_DUMPDIR, KEY_PRINT_XLATORDIR,
 };
 
 static const struct argp_option options[] = {
-	{ NULL, 0, NULL, 0, "Basic options:", 1 },
-	{ "spec-file", 'f', "FILE", 0, "The volume file", 1 },
-	{ "volfile", 0, NULL, OPTION_ALIAS, NULL, 1 },
-	{ "server", 's', "HOST", 0, "Fetch the volume file from this server", 1 },
-	{ "volfile-server", 0, NULL, OPTION_ALIAS, NULL, 1 },
-	{ "log-file", 'l', "FILE", 0, "Where to log; - is standard error "
-	  "[default: " LOG_DIR "/NAME.log, where NAME is what this program was called by]", 1 },
-	{ "log-level", 'L', "LEVEL", 0, "NONE, CRITICAL, ERROR, WARNING, NOTICE (or INFO), DEBUG or TRACE "
-	  "[default: WARNING]", 1 },
-	{ "no-daemon", 'N', NULL, 0, "Run in the foreground", 1 },
-	{ "debug", KEY_DEBUG, NULL, 0, "The same as --no-daemon --log-level=DEBUG --log-file=-", 1 },
-	{ "pidfile", 'p', "FILE", 0, "Write the process id to FILE; refuse to start when its process lives", 1 },
-	{ "pid-file", 0, NULL, OPTION_ALIAS, NULL, 1 },
+	{ NULL, 0, NULL, 0, "Basic options:" },
+	{ "spec-file", 'f', "FILE", 0, "The volume file" },
+	{ "volfile", 0, NULL, OPTION_ALIAS, NULL },
+	{ "server", 's', "HOST", 0, "Fetch the volume file from this server" },
+	{ "volfile-server", 0, NULL, OPTION_ALIAS, NULL },
+	{ "log-file", 'l', "FILE", 0,
+	  "Where to log; - is standard error [default: " LOG_DIR
+	  "/NAME.log, where NAME is what this program was called by]" },
+	{ "log-level", 'L', "LEVEL", 0,
+	  "NONE, CRITICAL, ERROR, WARNING, NOTICE (or INFO), DEBUG or TRACE [default: WARNING]" },
+	{ "no-daemon", 'N', NULL, 0, "Run in the foreground" },
+	{ "debug", KEY_DEBUG, NULL, 0, "The same as --no-daemon --log-level=DEBUG --log-file=-" },
+	{ "pidfile", 'p', "FILE", 0,
+	  "Write the process id to FILE; refuse to start when its process lives" },
+	{ "pid-file", 0, NULL, OPTION_ALIAS, NULL },
 
-	{ NULL, 0, NULL, 0, "Looking at volume files and translators:", 2 },
-	{ "check", KEY_CHECK, "FILE", 0, "Check a volume file, tell all errors, start nothing", 2 },
-	{ "explain", KEY_EXPLAIN, "FILE", 0, "Draw the graph of a volume file: which operations stop where, what is "
-	  "implicit, which failures it survives", 2 },
-	{ "help-xlator", KEY_HELP_XLATOR, "TYPE", OPTION_ARG_OPTIONAL, "The options of a translator; without TYPE: "
-	  "the installed translators", 2 },
-	{ "strict", KEY_STRICT, NULL, 0, "Options that a translator does not know are errors, not warnings", 2 },
-	{ "xlator-path", KEY_XLATOR_PATH, "DIR", 0, "Look for translators in DIR first; may be repeated", 2 },
-	{ "xlator-option", KEY_XLATOR_OPTION, "VOLUME.KEY=VALUE", 0, "Override an option of the volume file; VOLUME may "
-	  "be a pattern, or fuse for the mount; may be repeated", 2 },
-	{ "volume-name", 'n', "NAME", 0, "The volume to mount [default: the last one of the file]", 2 },
-	{ "print-logdir", KEY_PRINT_LOGDIR, NULL, 0, "Print the directory of logs", 2 },
-	{ "print-statedumpdir", KEY_PRINT_DUMPDIR, NULL, 0, "Print the directory of statedumps", 2 },
-	{ "print-xlatordir", KEY_PRINT_XLATORDIR, NULL, 0, "Print the directory of translators", 2 },
+	{ NULL, 0, NULL, 0, "Looking at volume files and translators:" },
+	{ "check", KEY_CHECK, "FILE", 0, "Check a volume file, tell all errors, start nothing" },
+	{ "explain", KEY_EXPLAIN, "FILE", 0,
+	  "Draw the graph of a volume file: which operations stop where, what is implicit, which "
+	  "failures it survives" },
+	{ "help-xlator", KEY_HELP_XLATOR, "TYPE", OPTION_ARG_OPTIONAL,
+	  "The options of a translator; without TYPE: the installed translators" },
+	{ "strict", KEY_STRICT, NULL, 0,
+	  "Options that a translator does not know are errors, not warnings" },
+	{ "xlator-path", KEY_XLATOR_PATH, "DIR", 0,
+	  "Look for translators in DIR first; may be repeated" },
+	{ "xlator-option", KEY_XLATOR_OPTION, "VOLUME.KEY=VALUE", 0,
+	  "Override an option of the volume file; VOLUME may be a pattern, or fuse for the mount; "
+	  "may be repeated" },
+	{ "volume-name", 'n', "NAME", 0,
+	  "The volume to mount [default: the last one of the file]" },
+	{ "print-logdir", KEY_PRINT_LOGDIR, NULL, 0, "Print the directory of logs" },
+	{ "print-statedumpdir", KEY_PRINT_DUMPDIR, NULL, 0, "Print the directory of statedumps" },
+	{ "print-xlatordir", KEY_PRINT_XLATORDIR, NULL, 0, "Print the directory of translators" },
 
-	{ NULL, 0, NULL, 0, "Mount options:", 3 },
-	{ "direct-io-mode", 'd', "ENABLE|DISABLE", 0, "Whether open files bypass the kernel's page cache", 3 },
-	{ "entry-timeout", 'e', "SECONDS", 0, "How long the kernel keeps names [default: 1]", 3 },
-	{ "attr-timeout", 'a', "SECONDS", 0, "How long the kernel keeps attributes [default: 1]", 3 },
-	{ "attribute-timeout", 0, NULL, OPTION_ALIAS, NULL, 3 },
-	{ "mount-options", 'o', "LIST", 0, "Options for the kernel, separated by commas: ro, nodev, noatime, ...", 3 },
-	{ "read-only", KEY_READ_ONLY, NULL, 0, "The same as -o ro", 3 },
-	{ "mount-timeout", KEY_MOUNT_TIMEOUT, "SECONDS", 0, "How long to wait for the first brick [default: 10]", 3 },
-	{ "fs-name", KEY_FS_NAME, "NAME", 0, "What df shows as the source [default: the volume file]", 3 },
-	{ "lru-limit", KEY_LRU_LIMIT, "N", 0, "How many objects that nobody uses are remembered", 3 },
+	{ NULL, 0, NULL, 0, "Mount options:" },
+	{ "direct-io-mode", 'd', "ENABLE|DISABLE", 0,
+	  "Whether open files bypass the kernel's page cache" },
+	{ "entry-timeout", 'e', "SECONDS", 0, "How long the kernel keeps names [default: 1]" },
+	{ "attr-timeout", 'a', "SECONDS", 0, "How long the kernel keeps attributes [default: 1]" },
+	{ "attribute-timeout", 0, NULL, OPTION_ALIAS, NULL },
+	{ "mount-options", 'o', "LIST", 0,
+	  "Options for the kernel, separated by commas: ro, nodev, noatime, ..." },
+	{ "read-only", KEY_READ_ONLY, NULL, 0, "The same as -o ro" },
+	{ "mount-timeout", KEY_MOUNT_TIMEOUT, "SECONDS", 0,
+	  "How long to wait for the first brick [default: 10]" },
+	{ "fs-name", KEY_FS_NAME, "NAME", 0,
+	  "What df shows as the source [default: the volume file]" },
+	{ "lru-limit", KEY_LRU_LIMIT, "N", 0, "How many objects that nobody uses are remembered" },
 
-	{ NULL, 0, NULL, 0, "With --server:", 4 },
-	{ "port", 'P', "PORT", 0, "Its port [default: 6996]", 4 },
-	{ "volfile-server-port", 0, NULL, OPTION_ALIAS, NULL, 4 },
-	{ "transport", 't', "NAME", 0, "tcp, or unix (then HOST is the path of a socket) [default: tcp]", 4 },
-	{ "volfile-server-transport", 0, NULL, OPTION_ALIAS, NULL, 4 },
-	{ "volfile-id", KEY_VOLFILE_ID, "KEY", 0, "Accepted for today's mount scripts; a server has one client volume file", 4 },
+	{ NULL, 0, NULL, 0, "With --server:" },
+	{ "port", 'P', "PORT", 0, "Its port [default: 6996]" },
+	{ "volfile-server-port", 0, NULL, OPTION_ALIAS, NULL },
+	{ "transport", 't', "NAME", 0,
+	  "tcp, or unix (then HOST is the path of a socket) [default: tcp]" },
+	{ "volfile-server-transport", 0, NULL, OPTION_ALIAS, NULL },
+	{ "volfile-id", KEY_VOLFILE_ID, "KEY", 0,
+	  "Accepted for today's mount scripts; a server has one client volume file" },
 
 	{ NULL, 0, NULL, 0, "Help:", -1 },
 	{ 0 }
 };
 
 static const char doc[] =
-	"\nRuns the volumes of a volume file. With MOUNT-POINT the top volume is mounted there; without it, "
-	"the file has a volume that serves others (protocol/server).\v"
-	"The command returns when the mount answers, or the server listens; before that, errors come to "
-	"the terminal and the exit status is not 0: 1 for a command line that cannot be, a pidfile that is in use "
-	"or a start that failed, 255 for a volume file or log file that cannot be used.\n\n"
+	"\nRuns the volumes of a volume file. With MOUNT-POINT the top volume is mounted there; "
+	"without it, the file has a volume that serves others (protocol/server).\v"
+	"The command returns when the mount answers, or the server listens; before that, errors "
+	"come to the terminal and the exit status is not 0: 1 for a command line that cannot be, "
+	"a pidfile that is in use or a start that failed, 255 for a volume file or log file that "
+	"cannot be used.\n\n"
 	"Signals: TERM and INT unmount and end; HUP reopens the log; USR1 writes a statedump to "
 	STATEDUMP_DIR "; USR2 writes the volume file and what is under way to the log.";
 
 static void print_version(FILE *out, struct argp_state *state)
 {
 	(void)state;
-	fprintf(out, "glusterfs %s\n"
-		"License LGPL-3.0-or-later. There is no warranty, to the extent permitted by law.\n", PACKAGE_VERSION);
+	fprintf(out, "glusterfs %s\nLicense LGPL-3.0-or-later. "
+		"There is no warranty, to the extent permitted by law.\n", PACKAGE_VERSION);
 }
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values --------------------------------------------------------------------------------- */
 
 static char *absolute(struct argp_state *state, const char *path)
 {
@@ -119,7 +133,8 @@ static void check_seconds(struct argp_state *state, const char *what, const char
 static void set_log_level(struct argp_state *state, const char *arg)
 {
 	if (log_level_parse(arg, &log_threshold))
-		argp_error(state, "unknown log level \"%s\": NONE, CRITICAL, ERROR, WARNING, NOTICE, INFO, DEBUG or TRACE", arg);
+		argp_error(state, "unknown log level \"%s\": NONE, CRITICAL, ERROR, WARNING, "
+			   "NOTICE, INFO, DEBUG or TRACE", arg);
 }
 
 static void set_direct_io(struct argp_state *state, struct settings *s, const char *arg)
@@ -136,7 +151,8 @@ static void set_mount_timeout(struct argp_state *state, struct settings *s, cons
 	uint64_t ms;
 
 	if (parse_time_ms(arg, &ms) || ms > MOUNT_TIMEOUT_MAX_S * 1000)
-		argp_error(state, "--mount-timeout: \"%s\" is not a number of seconds up to %d", arg, MOUNT_TIMEOUT_MAX_S);
+		argp_error(state, "--mount-timeout: \"%s\" is not a number of seconds up to %d",
+			   arg, MOUNT_TIMEOUT_MAX_S);
 	else
 		s->mount_timeout_ms = (uint32_t)ms;
 }
@@ -220,7 +236,7 @@ static void set_argument(struct argp_state *state, struct settings *s, const cha
 		s->mount_point = absolute(state, arg);
 }
 
-/* ---- the parser ---------------------------------------------------------------------------------- */
+/* ---- the parser ----------------------------------------------------------------------------- */
 
 static error_t parse_mount_option(int key, char *arg, struct argp_state *state)
 {
@@ -345,7 +361,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-/* ---- main -------------------------------------------------------------------------------------------- */
+/* ---- main ----------------------------------------------------------------------------------- */
 
 /* What 1.3 says too, with its exit statuses. 0: go on. */
 static int check_settings(struct settings *s)
@@ -364,7 +380,8 @@ static int check_settings(struct settings *s)
 		s->volfile = shown;
 	}
 	if (!s->volfile && s->mode != MODE_HELP_XLATOR) {
-		fprintf(stderr, "%s: missing option --server=HOST or --spec-file=FILE (the volume file); --help says more\n", me);
+		fprintf(stderr, "%s: missing option --server=HOST or --spec-file=FILE "
+			"(the volume file); --help says more\n", me);
 		return EXIT_VOLFILE;
 	}
 	return 0;
@@ -384,7 +401,8 @@ static int open_log(struct settings *s)
 	err = log_open(s->log_file);
 	if (!err)
 		return 0;
-	fprintf(stderr, "%s: cannot open the log %s: %s (--log-file=FILE is another place, - is standard error)\n",
+	fprintf(stderr, "%s: cannot open the log %s: %s "
+		"(--log-file=FILE is another place, - is standard error)\n",
 		program_invocation_short_name, s->log_file, strerror(-err));
 	return EXIT_VOLFILE;
 }
@@ -406,7 +424,9 @@ int main(int argc, char **argv)
 	static struct settings s = {
 		.mount_timeout_ms = MOUNT_TIMEOUT_S * 1000, .port = PORT, .transport = "tcp",
 	};
-	const struct argp argp = { .options = options, .parser = parse_option, .args_doc = "[MOUNT-POINT]", .doc = doc };
+	const struct argp argp = {
+		.options = options, .parser = parse_option, .args_doc = "[MOUNT-POINT]", .doc = doc
+	};
 	int status;
 
 	open_standard_descriptors();

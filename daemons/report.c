@@ -2,9 +2,9 @@
 /*
  * What a process tells about itself when asked (SIGUSR1, SIGUSR2), and when it crashes.
  *
- * The crash handler uses only what is async-signal-safe, and backtrace_symbols_fd(), which is once its
- * library is loaded. It writes to a descriptor of its own, opened on the log's path
- * beforehand, because the log's may be in any state.
+ * The crash handler uses only what is async-signal-safe, and backtrace_symbols_fd(), which is once
+ * its library is loaded. It writes to a descriptor of its own, opened on the log's path beforehand,
+ * because the log's may be in any state.
  */
 #include "config.h"
 #include "call.h"
@@ -47,7 +47,8 @@ static void dump_process(struct dump *d, const struct settings *s)
 	if (getrusage(RUSAGE_SELF, &ru))
 		return;
 	dump_value(d, "cpu.user", "%ld.%06ld", (long)ru.ru_utime.tv_sec, (long)ru.ru_utime.tv_usec);
-	dump_value(d, "cpu.system", "%ld.%06ld", (long)ru.ru_stime.tv_sec, (long)ru.ru_stime.tv_usec);
+	dump_value(d, "cpu.system", "%ld.%06ld", (long)ru.ru_stime.tv_sec,
+		   (long)ru.ru_stime.tv_usec);
 	dump_u64(d, "rss-max-kb", ru.ru_maxrss);
 }
 
@@ -60,9 +61,11 @@ static int open_statedump(char **ret_path)
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
 		/* O_EXCL: nobody's symlink in /tmp is followed */
 		for (unsigned long n = (unsigned long)time(NULL);; n++) {
-			if (asprintf(ret_path, "%s/glusterdump.%ld.dump.%lu", dirs[i], (long)getpid(), n) < 0)
+			if (asprintf(ret_path, "%s/glusterdump.%ld.dump.%lu", dirs[i],
+				     (long)getpid(), n) < 0)
 				return -ENOMEM;
-			fd = open(*ret_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+			fd = open(*ret_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+				  0600);
 			if (fd >= 0)
 				return fd;
 			fd = -errno;
@@ -84,8 +87,8 @@ void report_statedump(struct graph *g, const struct settings *s)
 	if (fd >= 0)
 		d.out = fdopen(fd, "w");
 	if (!d.out) {
-		log_plain(LOG_ERROR_, "glusterfs", "cannot write a statedump to %s or /tmp: %s", STATEDUMP_DIR,
-			  strerror(fd < 0 ? -fd : ENOMEM));
+		log_plain(LOG_ERROR_, "glusterfs", "cannot write a statedump to %s or /tmp: %s",
+			  STATEDUMP_DIR, strerror(fd < 0 ? -fd : ENOMEM));
 		if (fd >= 0)
 			close(fd);
 		free(path);
@@ -95,7 +98,8 @@ void report_statedump(struct graph *g, const struct settings *s)
 	if (g)
 		graph_dump(g, &d);
 	if (fclose(d.out))
-		log_plain(LOG_ERROR_, "glusterfs", "%s: the statedump is not complete: %s", path, strerror(errno));
+		log_plain(LOG_ERROR_, "glusterfs", "%s: the statedump is not complete: %s", path,
+			  strerror(errno));
 	else
 		log_plain(LOG_NOTICE_, "glusterfs", "statedump: %s", path);
 	free(path);
@@ -115,7 +119,8 @@ void report_to_log(struct graph *g, const struct settings *s)
 	size_t size;
 	FILE *f;
 
-	log_plain(LOG_NOTICE_, "glusterfs", "report of glusterfs %s, PID %ld", PACKAGE_VERSION, (long)getpid());
+	log_plain(LOG_NOTICE_, "glusterfs", "report of glusterfs %s, PID %ld", PACKAGE_VERSION,
+		  (long)getpid());
 	log_plain(LOG_NOTICE_, "glusterfs", "command line: %s", line ? line : "");
 	free(line);
 	if (!g)
@@ -131,7 +136,7 @@ void report_to_log(struct graph *g, const struct settings *s)
 	log_plain(LOG_NOTICE_, "glusterfs", "operations under way: %u", call_count());
 }
 
-/* ---- crashes ---------------------------------------------------------------------------------- */
+/* ---- crashes -------------------------------------------------------------------------------- */
 
 #ifndef __SANITIZE_ADDRESS__
 static char crash_header[160];
@@ -166,8 +171,8 @@ static void on_crash(int signo)
 	int n;
 
 	crash_write(crash_header);
-	crash_write(signo == SIGSEGV ? "SIGSEGV\n" : signo == SIGABRT ? "SIGABRT\n" : signo == SIGBUS ? "SIGBUS\n" :
-		    signo == SIGFPE ? "SIGFPE\n" : "SIGILL\n");
+	crash_write(signo == SIGSEGV ? "SIGSEGV\n" : signo == SIGABRT ? "SIGABRT\n" :
+		    signo == SIGBUS ? "SIGBUS\n" : signo == SIGFPE ? "SIGFPE\n" : "SIGILL\n");
 	if (graph_initialising)
 		crash_in_init(graph_initialising);
 	n = backtrace(frames, CRASH_FRAMES);
@@ -197,11 +202,13 @@ void report_crashes(const struct settings *s)
 	static const int signals[] = { SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL };
 	static char stack[CRASH_STACK];
 	stack_t ss = { .ss_sp = stack, .ss_size = sizeof(stack) };
-	struct sigaction sa = { .sa_handler = on_crash, .sa_flags = SA_RESETHAND | SA_ONSTACK | SA_NODEFER };
+	struct sigaction sa = {
+		.sa_handler = on_crash, .sa_flags = SA_RESETHAND | SA_ONSTACK | SA_NODEFER,
+	};
 	void *one[1];
 
-	snprintf(crash_header, sizeof(crash_header), "glusterfs %s, PID %ld, crashed: ", PACKAGE_VERSION,
-		 (long)getpid());
+	snprintf(crash_header, sizeof(crash_header),
+		 "glusterfs %s, PID %ld, crashed: ", PACKAGE_VERSION, (long)getpid());
 	backtrace(one, 1);	/* loads libgcc_s now */
 	sigaltstack(&ss, NULL);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)

@@ -6,10 +6,10 @@
  *	                   `------- errors reach the terminal -----'
  *
  * "Ready" is what the shell waits for: a server listens; a mount answers, that is, the volume under
- * it has told that it is up, and each brick below has said whether it is (so that a mount does not begin with
- * half of a mirror only because the other half's connection took a millisecond longer). When no brick
- * can be reached within --mount-timeout, or one refuses us for good and nothing else is up, the
- * reasons are printed and there is no mount.
+ * it has told that it is up, and each brick below has said whether it is (so that a mount does not
+ * begin with half of a mirror only because the other half's connection took a millisecond longer).
+ * When no brick can be reached within --mount-timeout, or one refuses us for good and nothing else
+ * is up, the reasons are printed and there is no mount.
  *
  * Everything below daemon_fork() runs on the loop's thread.
  */
@@ -102,7 +102,7 @@ static int push_mount(struct graph *g, const struct settings *s)
 	return graph_push(g, "mount/fuse", "fuse", options);
 }
 
-/* ---- waiting for the bricks ------------------------------------------------------------------ */
+/* ---- waiting for the bricks ----------------------------------------------------------------- */
 
 static void add_bricks(struct process *p, const struct xlator *xl)
 {
@@ -110,7 +110,8 @@ static void add_bricks(struct process *p, const struct xlator *xl)
 		if (p->bricks[i].xl == xl)
 			return;
 	if (!xl->nr_children && p->nr_bricks < p->graph->nr_xlators)
-		p->bricks[p->nr_bricks++] = (struct brick){ .xl = xl, .state = xl->up ? BRICK_UP : BRICK_SILENT };
+		p->bricks[p->nr_bricks++] =
+			(struct brick){ .xl = xl, .state = xl->up ? BRICK_UP : BRICK_SILENT };
 	for (int i = 0; i < xl->nr_children; i++)
 		add_bricks(p, xl->children[i]);
 }
@@ -132,7 +133,8 @@ static void tell_bricks(const struct process *p, enum log_level level)
 		if (b->state == BRICK_SILENT)
 			complain(level, "%s: no answer yet", b->xl->name);
 		else if (b->state != BRICK_UP)
-			complain(level, "%s: %s", b->xl->name, b->reason ? b->reason : "not available");
+			complain(level, "%s: %s", b->xl->name,
+				 b->reason ? b->reason : "not available");
 	}
 }
 
@@ -179,7 +181,7 @@ static void process_judge(struct process *p)
 	if (p->top_up && !silent)
 		process_ready(p);
 	else if (!p->top_up && !silent && !down && count_bricks(p, BRICK_UP) < p->nr_bricks)
-		process_fail(p);	/* what is away is away for good, and the rest does not make a mount */
+		process_fail(p);	/* who is away is so for good, and the rest is not enough */
 }
 
 static void on_give_up(struct timer *t)
@@ -202,7 +204,8 @@ static void on_settled(struct timer *t)
 
 static void brick_said(struct brick *b, enum xl_event what, const char *reason)
 {
-	b->state = what == XL_CHILD_UP ? BRICK_UP : what == XL_CHILD_FAILED ? BRICK_FAILED : BRICK_DOWN;
+	b->state = what == XL_CHILD_UP ? BRICK_UP : what == XL_CHILD_FAILED ? BRICK_FAILED :
+		   BRICK_DOWN;
 	free(b->reason);
 	b->reason = what != XL_CHILD_UP && reason ? strdup(reason) : NULL;
 }
@@ -264,7 +267,7 @@ static int watch_signals(struct process *p)
 	return 0;
 }
 
-/* ---- the life of a graph ---------------------------------------------------------------------- */
+/* ---- the life of a graph -------------------------------------------------------------------- */
 
 /* A mount point that cannot be one is said in words that help. 0 or -errno. */
 static int check_mount_point(const char *path)
@@ -275,7 +278,8 @@ static int check_mount_point(const char *path)
 		int err = -errno;
 
 		if (err == -ENOTCONN)
-			complain(LOG_ERROR_, "%s: a mount whose process has died is still there; end it with: umount %s",
+			complain(LOG_ERROR_,
+				 "%s: a mount whose process has died is still there: umount %s",
 				 path, path);
 		else
 			complain(LOG_ERROR_, "mount point %s: %s", path, strerror(-err));
@@ -298,8 +302,10 @@ static int prepare(struct process *p, struct diag **diag)
 	p->graph->ctx = p;
 	p->top = s->mount_point ? p->graph->top : NULL;
 	if (!s->mount_point && !graph_has_entrance(p->graph)) {
-		complain(LOG_ERROR_, "nothing to do: no MOUNT-POINT was given, and no volume of %s serves others "
-			 "(protocol/server)", s->volfile);
+		complain(LOG_ERROR_,
+			 "nothing to do: no MOUNT-POINT was given, and no volume of %s serves "
+			 "others (protocol/server)",
+			 s->volfile);
 		return EXIT_USAGE;
 	}
 	if (s->mount_point && push_mount(p->graph, s))
@@ -375,8 +381,8 @@ static void log_start(const struct settings *s)
 {
 	char *line = command_line(s);
 
-	log_plain(LOG_NOTICE_, "glusterfs", "glusterfs %s, PID %ld: %s", PACKAGE_VERSION, (long)getpid(),
-		  line ? line : "");
+	log_plain(LOG_NOTICE_, "glusterfs", "glusterfs %s, PID %ld: %s", PACKAGE_VERSION,
+		  (long)getpid(), line ? line : "");
 	free(line);
 }
 
@@ -389,7 +395,8 @@ static int run_child(struct process *p)
 	log_start(p->settings);
 	err = pidfile_write(&p->pidfile);
 	if (err) {
-		complain(LOG_ERROR_, "%s: cannot write the pidfile: %s", p->pidfile.path, strerror(-err));
+		complain(LOG_ERROR_, "%s: cannot write the pidfile: %s", p->pidfile.path,
+			 strerror(-err));
 	} else if (!(p->loop = loop_new())) {
 		complain(LOG_ERROR_, "no event loop: out of memory or of descriptors");
 	} else if ((err = watch_signals(p)) < 0) {

@@ -11,8 +11,9 @@
 #	finish
 #
 # It runs against what `make check` has installed below the build tree (GF_DESTDIR), or against an
-# installation: GF_PREFIX=/usr/local tests/system/daemon.sh. Everything it makes is in $TMP; whatever it
-# starts, mounts or makes elsewhere it registers with at_exit, so that a failure leaves nothing behind.
+# installation: GF_PREFIX=/usr/local tests/system/daemon.sh. Everything it makes is in $TMP;
+# whatever it starts, mounts or makes elsewhere it registers with at_exit, so that a failure leaves
+# nothing behind.
 # Exit status: 0, 1, or 77 when something that the test needs is not there.
 # A sanitizer's report of any process is a failure.
 
@@ -28,7 +29,7 @@ if [ -n "${GF_PREFIX:-}" ]; then
 	GF_XLATORDIR=$("$GF_SBINDIR/glusterfs" --print-xlatordir)
 fi
 if [ -z "${GF_SBINDIR:-}" ]; then
-	echo "run this by 'make check TESTS=...', or with GF_PREFIX=where glusterfs is installed" >&2
+	echo "run this by 'make check TESTS=...', or with GF_PREFIX=where it is installed" >&2
 	exit 1
 fi
 SBIN=${GF_DESTDIR}${GF_SBINDIR}
@@ -97,7 +98,7 @@ export UBSAN_OPTIONS="${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}log_path=$TMP/sanitizer:p
 export TSAN_OPTIONS="${TSAN_OPTIONS:+$TSAN_OPTIONS:}log_path=$TMP/sanitizer"
 export LD_LIBRARY_PATH="$LIB${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 
-# ---- verdicts -------------------------------------------------------------------------------------
+# ---- verdicts -----------------------------------------------------------------------------------
 
 skip()
 {
@@ -139,8 +140,8 @@ run()
 	status=$?
 }
 
-# expect STATUS PATTERN COMMAND...: STATUS is a number, or "error" for any but 0; the output must match
-# the extended regular expression ('' = anything).
+# expect STATUS PATTERN COMMAND...: STATUS is a number, or "error" for any but 0; the output must
+# match the extended regular expression ('' = anything).
 expect()
 {
 	local wanted=$1 pattern=$2 depth=1
@@ -151,9 +152,11 @@ expect()
 	error)
 		[ "$status" -ne 0 ] || fail "'$*' succeeded, but should not; it said: $out" ;;
 	*)
-		[ "$status" -eq "$wanted" ] || fail "'$*' ended with $status, not $wanted; it said: $out" ;;
+		[ "$status" -eq "$wanted" ] ||
+			fail "'$*' ended with $status, not $wanted; it said: $out" ;;
 	esac
-	[ -z "$pattern" ] || grep -Eq -- "$pattern" <<<"$out" || fail "'$*' did not say /$pattern/, but: $out"
+	[ -z "$pattern" ] || grep -Eq -- "$pattern" <<<"$out" ||
+		fail "'$*' did not say /$pattern/, but: $out"
 }
 
 # check COMMAND...: must succeed.
@@ -214,7 +217,7 @@ need_xlator()
 	done
 }
 
-# ---- processes ---------------------------------------------------------------------------------------
+# ---- processes ----------------------------------------------------------------------------------
 
 alive()
 {
@@ -234,7 +237,8 @@ stop_pid()
 	wait_for 15 dead "$1" || kill -KILL "$1" 2>/dev/null
 }
 
-# The programs, with what is needed to run them from where they are; the log is $TMP/NAME.log unless the arguments say otherwise.
+# The programs, with what is needed to run them from where they are; the log is $TMP/NAME.log unless
+# the arguments say otherwise.
 glusterfs()
 {
 	"$SBIN/glusterfs" --xlator-path="$XLATORS" -l "$TMP/glusterfs.log" "$@"
@@ -245,7 +249,8 @@ glusterfsd()
 	"$SBIN/glusterfsd" --xlator-path="$XLATORS" -l "$TMP/glusterfsd.log" "$@"
 }
 
-# start_daemon NAME ARGUMENTS...: runs glusterfs with log and pidfile $TMP/NAME.{log,pid}; it ends with the test.
+# start_daemon NAME ARGUMENTS...: runs glusterfs with log and pidfile $TMP/NAME.{log,pid}; it ends
+# with the test.
 # $pid is its process; the status is that of the command.
 start_daemon()
 {
@@ -253,12 +258,14 @@ start_daemon()
 
 	shift
 	rm -f "$TMP/$name.pid"
-	"$SBIN/glusterfs" --xlator-path="$XLATORS" -l "$TMP/$name.log" -p "$TMP/$name.pid" "$@" || return
+	"$SBIN/glusterfs" --xlator-path="$XLATORS" -l "$TMP/$name.log" -p "$TMP/$name.pid" "$@" ||
+		return
 	pid=$(cat "$TMP/$name.pid") || return
 	at_exit "stop_pid $pid"
 }
 
-# start_mount NAME VOLFILE DIR ARGUMENTS...: a daemon that mounts; the mount ends with the test, even a dead one.
+# start_mount NAME VOLFILE DIR ARGUMENTS...: a daemon that mounts; the mount ends with the test, dead
+# or alive.
 start_mount()
 {
 	local name=$1 volfile=$2 dir=$3
@@ -298,7 +305,7 @@ free_port()
 	die "no port is free"
 }
 
-# ---- disks ---------------------------------------------------------------------------------------------
+# ---- disks --------------------------------------------------------------------------------------
 
 # make_disk DIR MEGABYTES [MKFS-OPTIONS]: an ext4 file system of its own, in memory, mounted on DIR.
 make_disk()
@@ -312,7 +319,8 @@ make_disk()
 	truncate -s "${size}M" "$image" || return
 	mkfs.ext4 -q -F -E nodiscard "$@" "$image" || return
 	mkdir -p "$dir"
-	mount -o loop,user_xattr "$image" "$dir" 2>/dev/null || skip "loop mounts are not possible here"
+	mount -o loop,user_xattr "$image" "$dir" 2>/dev/null ||
+		skip "loop mounts are not possible here"
 	at_exit "umount -l '$dir'"
 }
 
@@ -340,8 +348,8 @@ server_volume()
 client_volume()
 {
 	printf 'volume %s\n  type protocol/client\n  option transport-type tcp/client\n' "$1"
-	printf '  option remote-host %s\n  option remote-port %s\n  option remote-subvolume %s\nend-volume\n' \
-		"${4:-127.0.0.1}" "$2" "$3"
+	printf '  option remote-host %s\n  option remote-port %s\n' "${4:-127.0.0.1}" "$2"
+	printf '  option remote-subvolume %s\nend-volume\n' "$3"
 }
 
 # afr_volume NAME CHILD...

@@ -14,7 +14,8 @@ volfile()
 	cat >"$TMP/$1.vol"
 }
 
-# bad NAME PATTERN: the volume file NAME.vol is refused by --check and when it is run, with 255 and that message.
+# bad NAME PATTERN: the volume file NAME.vol is refused with 255 and that message, by --check and
+# when it is run.
 bad()
 {
 	local depth=2
@@ -31,14 +32,14 @@ bad_volume_files()
 	bad type 'type\.vol:2:8.*storage/possix.*did you mean "storage/posix"'
 	{ posix_volume brick "$TMP/brick"; server_volume 1 brik; } | volfile missing
 	bad missing 'missing\.vol:.*brik'
-	printf 'volume a\n type cluster/afr\n subvolumes b\nend-volume\nvolume b\n type cluster/afr\n subvolumes a\nend-volume\n' |
-		volfile loop
+	{ afr_volume a b; afr_volume b a; } | volfile loop
 	bad loop 'loop\.vol:.*(loop|itself)'
-	printf 'volume a\n type cluster/afr\n subvolumes a\nend-volume\n' | volfile self
-	bad self 'self\.vol:3:13: .*its own subvolume'
+	afr_volume a a | volfile self
+	bad self 'self\.vol:3:14: .*its own subvolume'
 	afr_volume mirror | sed /subvolumes/d | volfile childless
 	bad childless 'cluster/afr takes .* subvolumes, not 0'
-	{ posix_volume a "$TMP/brick"; posix_volume b "$TMP/brick" | sed 's/end-volume/subvolumes a\nend-volume/'; } | volfile leaf
+	{ posix_volume a "$TMP/brick"; posix_volume b "$TMP/brick"; } |
+		sed '5,$s/end-volume/subvolumes a\n&/' | volfile leaf
 	bad leaf 'takes no subvolumes, not 1'
 	client_volume c abc brick | volfile number
 	bad number 'number\.vol:5:.*remote-port.*abc'
@@ -54,8 +55,8 @@ bad_volume_files()
 	bad unended 'end-volume'
 	: | volfile empty
 	bad empty 'empty'
-	{ printf 'volume a\n  type storage/posix\n  optoin directory /x\nend-volume\nvolume b\n  typo x\nend-volume\n'; } |
-		volfile two
+	{ posix_volume a /x; posix_volume b /x; } |
+		sed '3s/option/optoin/; 6s/type/typo/' | volfile two
 	bad two 'two\.vol:3:'
 	bad two 'two\.vol:6:'
 }
@@ -77,7 +78,7 @@ bad_files()
 	if setpriv --reuid 65534 --clear-groups "$SBIN/glusterfs" --version >/dev/null 2>&1; then
 		install -m 0 /dev/null "$TMP/secret.vol"
 		expect 255 'secret\.vol.*Permission denied' \
-			setpriv --reuid 65534 --clear-groups "$SBIN/glusterfs" --check "$TMP/secret.vol"
+			setpriv --reuid 65534 --clear-groups "$SBIN/glusterfs" --check secret.vol
 	fi
 }
 
@@ -88,7 +89,8 @@ bad_command_lines()
 	expect 255 'missing option --server=HOST or --spec-file' glusterfs
 	expect 255 'missing option --server=HOST or --spec-file' glusterfs "$TMP/mnt"
 	expect 1 'cannot be used together' glusterfs -f posix.vol -s localhost
-	expect 255 'no\.such\.host\.invalid:6996: error: cannot fetch' glusterfs --mount-timeout=1 -s no.such.host.invalid "$TMP/mnt"
+	expect 255 'no\.such\.host\.invalid:6996: error: cannot fetch' \
+		glusterfs --mount-timeout=1 -s no.such.host.invalid "$TMP/mnt"
 	expect 255 'no transport "pigeon"' glusterfs -t pigeon -s localhost "$TMP/mnt"
 	expect 1 'more than one volume file' glusterfs -f posix.vol --volfile posix.vol
 	expect 1 'more than one MOUNT-POINT' glusterfs -f posix.vol "$TMP/mnt" "$TMP/other"
@@ -96,19 +98,22 @@ bad_command_lines()
 	expect 1 'requires an argument' glusterfs -f
 	expect 1 'unknown log level "LOUD"' glusterfs -f posix.vol -L LOUD
 	expect 1 '"soon" is not a number of seconds' glusterfs -f posix.vol -a soon "$TMP/mnt"
-	expect 1 '"-1" is not a number of seconds' glusterfs -f posix.vol --entry-timeout=-1 "$TMP/mnt"
+	expect 1 '"-1" is not a number of seconds' \
+		glusterfs -f posix.vol --entry-timeout=-1 "$TMP/mnt"
 	expect 1 '"perhaps" is neither' glusterfs -f posix.vol -d perhaps "$TMP/mnt"
 	expect 1 'is not a port' glusterfs -s localhost -P 99999
 	expect 1 'nothing to do' glusterfs -f posix.vol
 	expect 255 'no volume "brisk"' glusterfs -f posix.vol -n brisk "$TMP/mnt"
-	expect 255 'cannot open the log /no/such/dir/log' "$SBIN/glusterfs" -f posix.vol -l /no/such/dir/log "$TMP/mnt"
+	expect 255 'cannot open the log /no/such/dir/log' \
+		"$SBIN/glusterfs" -f posix.vol -l /no/such/dir/log "$TMP/mnt"
 	expect 1 'mount point /no/such/dir: No such file' glusterfs -f posix.vol /no/such/dir
 	expect 1 'posix.vol: not a directory' glusterfs -f posix.vol posix.vol
 	expect 255 'VOLUME\.KEY=VALUE' glusterfs --check posix.vol --xlator-option brick.directory
 	expect 255 'no such volume' glusterfs --check posix.vol --xlator-option brik.directory=/
 	expect 255 'must be a path' glusterfs --check posix.vol --xlator-option brick.directory=x
 	expect 0 '' glusterfs --check posix.vol --xlator-option 'br*.directory=/tmp'
-	posix_volume brick "$TMP/brick" | sed 's/option dir/option directroy x\noption dir/' | volfile unknown
+	posix_volume brick "$TMP/brick" |
+		sed 's/option dir/option directroy x\n&/' | volfile unknown
 	expect 0 'warning.*did you mean "directory"' glusterfs --check unknown.vol
 	expect 255 'error.*did you mean "directory"' glusterfs --strict --check unknown.vol
 }
@@ -282,12 +287,15 @@ mounts()
 	note "-n mounts another volume, --xlator-option changes one"
 	mkdir -p "$TMP/else" && touch "$TMP/else/here"
 	{ posix_volume below "$TMP/brick"; afr_volume mirror below; } | volfile two-tops
-	start_mount top two-tops.vol "$TMP/mnt" -n below --xlator-option="below.directory=$TMP/else" || die "no mount"
+	start_mount top two-tops.vol "$TMP/mnt" -n below \
+		--xlator-option="below.directory=$TMP/else" || die "no mount"
 	check test -e "$TMP/mnt/here"
 	stop_pid "$pid"
 	note "options of the command line"
-	start_mount client client.vol "$TMP/mnt" -o ro,noatime,nosuid --fs-name=here:static || die "no mount"
-	check grep -Eq "^here:static $TMP/mnt fuse.glusterfs ro,nosuid[a-z,]*noatime" /proc/self/mounts
+	start_mount client client.vol "$TMP/mnt" -o ro,noatime,nosuid --fs-name=here:static ||
+		die "no mount"
+	check grep -Eq "^here:static $TMP/mnt fuse.glusterfs ro,nosuid[a-z,]*noatime" \
+		/proc/self/mounts
 	expect error 'Read-only' touch "$TMP/mnt/x"
 	kill "$pid"
 	check wait_for 15 dead "$pid"
@@ -297,10 +305,12 @@ failing_mounts()
 {
 	note "mounts that cannot be fail with the reason, and leave no mount"
 	stop_pid "$server_pid"
-	expect 1 "remote: .*127\.0\.0\.1.*[Cc]onnection refused" glusterfs --mount-timeout=1 -f client.vol "$TMP/mnt"
+	expect 1 "remote: .*127\.0\.0\.1.*[Cc]onnection refused" \
+		glusterfs --mount-timeout=1 -f client.vol "$TMP/mnt"
 	check not_mounted "$TMP/mnt"
 	client_volume remote "$server_port" brick no.such.host.invalid | volfile nohost
-	expect 1 'remote: .*no\.such\.host\.invalid' glusterfs --mount-timeout=1 -f nohost.vol "$TMP/mnt"
+	expect 1 'remote: .*no\.such\.host\.invalid' \
+		glusterfs --mount-timeout=1 -f nohost.vol "$TMP/mnt"
 	check not_mounted "$TMP/mnt"
 	start_server
 	client_volume remote "$server_port" brock | volfile wrong
@@ -314,7 +324,8 @@ failing_mounts()
 	server_pid=$pid
 	client_volume remote "$server_port" brick | volfile client
 	SECONDS=0
-	expect 1 'remote: .*(rejected|auth|allow)' glusterfs --mount-timeout=60 -f client.vol "$TMP/mnt"
+	expect 1 'remote: .*(rejected|auth|allow)' \
+		glusterfs --mount-timeout=60 -f client.vol "$TMP/mnt"
 	check test "$SECONDS" -lt 30
 	check not_mounted "$TMP/mnt"
 	stop_pid "$server_pid"
@@ -325,8 +336,11 @@ half_a_mirror()
 	note "a mirror with one brick away mounts with a warning"
 	start_server
 	free_port
-	{ client_volume remote1 "$server_port" brick; client_volume remote2 "$port" brick; afr_volume mirror remote1 remote2; } |
-		volfile mirror
+	{
+		client_volume remote1 "$server_port" brick
+		client_volume remote2 "$port" brick
+		afr_volume mirror remote1 remote2
+	} | volfile mirror
 	at_exit "! is_mounted '$TMP/mnt' || umount -l '$TMP/mnt'"
 	rm -f mirror.pid
 	expect 0 'warning: 1 of 2 bricks' glusterfs -f mirror.vol -p mirror.pid "$TMP/mnt"
@@ -351,13 +365,15 @@ fetched()
 	start_daemon server -f server.vol || die "no server"
 	server_pid=$pid
 	at_exit "! is_mounted '$TMP/mnt' || umount -l '$TMP/mnt'"
-	start_daemon fetcher -s 127.0.0.1 -P "$server_port" -t tcp/client "$TMP/mnt" || die "no mount"
+	start_daemon fetcher -s 127.0.0.1 -P "$server_port" -t tcp/client "$TMP/mnt" ||
+		die "no mount"
 	check grep -q "^127.0.0.1:$server_port $TMP/mnt fuse.glusterfs" /proc/self/mounts
 	check touch "$TMP/mnt/fetched"
 	check test -e brick/fetched
 	stop_pid "$pid"
 	echo 'volume oops' >given.vol
-	expect 255 "127.0.0.1:$server_port:.*end-volume" glusterfs -s 127.0.0.1 -P "$server_port" "$TMP/mnt"
+	expect 255 "127.0.0.1:$server_port:.*end-volume" \
+		glusterfs -s 127.0.0.1 -P "$server_port" "$TMP/mnt"
 	rm given.vol
 	expect 255 'cannot fetch' glusterfs -s 127.0.0.1 -P "$server_port" "$TMP/mnt"
 	check not_mounted "$TMP/mnt"
@@ -370,7 +386,8 @@ mount_helper()
 {
 	note "mount.glusterfs"
 	# mount(8) drops LD_LIBRARY_PATH
-	sed "s|^glusterfs=.*|export LD_LIBRARY_PATH=$LIB; glusterfs=$SBIN/glusterfs|" "$GF_SRCDIR/daemons/mount.glusterfs.in" >helper
+	sed "s|^glusterfs=.*|export LD_LIBRARY_PATH=$LIB; glusterfs=$SBIN/glusterfs|" \
+		"$GF_SRCDIR/daemons/mount.glusterfs.in" >helper
 	chmod +x helper
 	start_server
 	client_volume remote "$server_port" brick | volfile client
@@ -381,10 +398,12 @@ mount_helper()
 	expect 32 'not a directory' ./helper client.vol nowhere
 	expect 32 'cannot fetch .*refused' ./helper 127.0.0.1:1 mnt -o "log-file=$TMP/helper.log"
 	expect 32 'unknown log level' ./helper client.vol mnt -o log-level=LOUD
-	expect 0 '--mount-options=ro,noatime .*/mnt$' ./helper client.vol mnt -f -v -o rw,_netdev,nofail,x-systemd.automount,ro,noatime
+	expect 0 '--mount-options=ro,noatime .*/mnt$' \
+		./helper client.vol mnt -f -v -o rw,_netdev,nofail,x-systemd.automount,ro,noatime
 	at_exit "! is_mounted '$TMP/mnt' || umount -l '$TMP/mnt'"
 	expect 0 '' ./helper client.vol mnt -o \
-		"ro,noatime,_netdev,nofail,log-level=DEBUG,log-file=$TMP/helper.log,pid-file=$TMP/helper.pid,xlator-path=$XLATORS"
+		"ro,noatime,_netdev,nofail,log-level=DEBUG,log-file=$TMP/helper.log" \
+		-o "pid-file=$TMP/helper.pid,xlator-path=$XLATORS"
 	check grep -Eq " $TMP/mnt fuse.glusterfs ro[a-z,]*noatime" /proc/self/mounts
 	pid=$(cat helper.pid)
 	at_exit "stop_pid $pid"
@@ -397,6 +416,8 @@ mount_helper()
 # mount(8) and fstab(5) find the helper in /sbin; a mount namespace of our own puts it there.
 fstab()
 {
+	local ours
+
 	note "mount -t glusterfs, and a line in fstab"
 	if [ ! -e /sbin/mount.glusterfs ] || ! unshare -m true 2>/dev/null; then
 		echo "   (left out: there is no /sbin/mount.glusterfs to put ours over)"
@@ -404,7 +425,8 @@ fstab()
 	fi
 	start_server
 	client_volume remote "$server_port" brick | volfile client
-	echo "$TMP/client.vol $TMP/mnt glusterfs noatime,_netdev,nofail,log-file=$TMP/fstab.log,pid-file=$TMP/fstab.pid,xlator-path=$XLATORS 0 0" >fstab
+	ours=log-file=$TMP/fstab.log,pid-file=$TMP/fstab.pid,xlator-path=$XLATORS
+	echo "$TMP/client.vol $TMP/mnt glusterfs noatime,_netdev,nofail,$ours 0 0" >fstab
 	cat >in-namespace <<-END
 		set -e
 		mount --bind $TMP/helper /sbin/mount.glusterfs
@@ -413,7 +435,7 @@ fstab()
 		test \$(grep -c ' $TMP/mnt fuse.glusterfs' /proc/self/mounts) -eq 1
 		touch $TMP/mnt/by-fstab
 		umount $TMP/mnt
-		mount -t glusterfs -r -o log-file=$TMP/fstab.log,xlator-path=$XLATORS client.vol $TMP/mnt
+		mount -t glusterfs -r -o $ours client.vol $TMP/mnt
 		! touch $TMP/mnt/read-only
 		grep -q '^$TMP/client.vol $TMP/mnt fuse.glusterfs ro' /proc/self/mounts
 		umount $TMP/mnt
@@ -432,10 +454,10 @@ interrupted()
 	free_port
 	client_volume remote "$port" brick | volfile nobody
 	rm -f interrupted.pid
-	# the monitor mode gives the job signals of its own: in a plain background job INT is ignored
+	# monitor mode: in a plain background job INT is ignored
 	set -m
-	"$SBIN/glusterfs" --xlator-path="$XLATORS" -l interrupted.log -p interrupted.pid --mount-timeout=600 \
-		-f nobody.vol "$TMP/mnt" 2>/dev/null &
+	"$SBIN/glusterfs" --xlator-path="$XLATORS" -l interrupted.log -p interrupted.pid \
+		--mount-timeout=600 -f nobody.vol "$TMP/mnt" 2>/dev/null &
 	job=$!
 	set +m
 	check wait_for 10 is_mounted "$TMP/mnt"

@@ -17,13 +17,15 @@ done
 
 note "what the installation has is the same"
 for file in server client; do
-	check cmp "$ETC/glusterfs/glusterfs-$file.vol.sample" "$GF_SRCDIR/examples/glusterfs-$file.vol.sample"
+	check cmp "$ETC/glusterfs/glusterfs-$file.vol.sample" \
+		"$GF_SRCDIR/examples/glusterfs-$file.vol.sample"
 done
 
+lab=$GF_SRCDIR/examples/lab-client.vol
 note "the drawing tells what stands under the 2008 lab"
-expect 0 'mirror0 goes on while any 1 of its 2 bricks is away' glusterfs --explain "$GF_SRCDIR/examples/lab-client.vol"
-expect 0 'remote1 \+ remote2' glusterfs --explain "$GF_SRCDIR/examples/lab-client.vol"
-expect 0 'remote-port=6996' glusterfs --explain "$GF_SRCDIR/examples/lab-client.vol"
-expect 0 '├─ remote1' glusterfs --explain "$GF_SRCDIR/examples/lab-client.vol"
-LC_ALL=C expect 0 '\|- remote1' glusterfs --explain "$GF_SRCDIR/examples/lab-client.vol"
+expect 0 'mirror0 goes on while any 1 of its 2 bricks is away' glusterfs --explain "$lab"
+expect 0 'remote1 \+ remote2' glusterfs --explain "$lab"
+expect 0 'remote-port=6996' glusterfs --explain "$lab"
+expect 0 '├─ remote1' glusterfs --explain "$lab"
+LC_ALL=C expect 0 '\|- remote1' glusterfs --explain "$lab"
 finish
