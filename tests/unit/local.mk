@@ -92,17 +92,3 @@ tests_unit_test_memory_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 	-Wl,--wrap=reallocarray,--wrap=strdup,--wrap=posix_memalign
 tests_unit_test_memory_LDADD = $(CHECK_LIBS) $(XXHASH_LIBS)
-# calls, inodes and open files, graphs, translators; tests/xlator/script.[ch] is what they call
-UNIT_TESTS += tests/unit/test_call
-
-SCRIPT = tests/xlator/script.c tests/xlator/script.h tests/unit/unit.h
-SCRIPT_CFLAGS = $(UNIT_CFLAGS) -Wno-unused-parameter
-
-tests_unit_test_call_SOURCES = tests/unit/test_call.c $(SCRIPT)
-tests_unit_test_call_CFLAGS = $(SCRIPT_CFLAGS)
-tests_unit_test_call_LDADD = libglusterfs.la $(CHECK_LIBS)
-
-UNIT_TESTS += tests/unit/test_inode
-tests_unit_test_inode_SOURCES = tests/unit/test_inode.c $(SCRIPT)
-tests_unit_test_inode_CFLAGS = $(SCRIPT_CFLAGS)
-tests_unit_test_inode_LDADD = libglusterfs.la $(CHECK_LIBS)

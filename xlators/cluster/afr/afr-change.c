@@ -6,12 +6,13 @@
  *	         -> compare -> put out who failed or differs (and wait for the mark) -> answer
  *
  * Comparing.  The *law* is the lowest member with a usable answer.  An answer is not usable when the child failed by
- * itself (lost connection, I/O error, full disk) while another did the same operation; then that child is
+ * itself (lost connection, I/O error, full disk, fewer bytes) while another did the same operation; then that child is
  * out.  A member whose usable answer is another than the law's has another state: it is out too.  All
  * clients have the same order of children and so the same law, which is why a race of two clients never
  * leaves both bricks in use with different contents.
  */
 #include <fcntl.h>
+#include <limits.h>
 
 #include "afr.h"
 
@@ -93,43 +94,87 @@ void afr_unwind(struct frame *f, int law)
 
 /* ---- changes ---- */
 
-/* The lowest child whose answer counts; -1 when all failed by themselves. */
-static int find_law(const struct afr_local *local)
+/* Did the child not do what another one did, for a reason of its own?  best: the highest answer. */
+static bool failed_by_itself(enum fop_id op, int ret, int best)
 {
-	for (uint64_t left = local->sent; left; left &= left - 1) {
-		int i = afr_lowest(left);
+	if (op == FOP_write || op == FOP_copy_file_range)	/* a full disk: not all of it */
+		if (ret >= 0 && ret < best)
+			return true;
+	return afr_is_environment_error(ret);
+}
 
-		if (!afr_is_environment_error(local->answers[i].ret))
-			return i;
-	}
+/* The lowest child whose answer counts; -1 when all failed by themselves. */
+static int find_law(const struct frame *f, const struct afr_local *local)
+{
+	int best = INT_MIN;
+
+	for (uint64_t left = local->sent; left; left &= left - 1)
+		if (local->answers[afr_lowest(left)].ret > best)
+			best = local->answers[afr_lowest(left)].ret;
+	for (uint64_t left = local->sent; left; left &= left - 1)
+		if (!failed_by_itself(f->op, local->answers[afr_lowest(left)].ret, best))
+			return afr_lowest(left);
 	return -1;
 }
 
-static bool same_answer(const struct afr_answer *a, const struct afr_answer *b)
+static uint64_t same_answers(const struct afr_local *local, int law)
 {
-	return a->ret == b->ret;
+	uint64_t same = 0;
+
+	for (uint64_t left = local->sent; left; left &= left - 1)
+		if (local->answers[afr_lowest(left)].ret == local->answers[law].ret)
+			same |= left & -left;
+	return same;
 }
 
+/*
+ * A success is acknowledged when a member has it and every member has the marks against all who have not.
+ * Who has it and is away now needs none.
+ */
 static void change_answer(struct frame *f)
 {
 	struct afr *afr = f->xl->priv;
 	struct afr_local *local = frame_data(f);
-	int law = find_law(local);
+	int err = 0;
 
 	afr_times_end(f);
-	/* The law itself may have been lost while marks were written; its answer still stands on who is left
-	 * only if one of those gave it. */
-	for (uint64_t left = local->sent; law >= 0 && left; left &= left - 1) {
-		int i = afr_lowest(left);
-
-		if ((afr->members & afr_bit(i)) && same_answer(&local->answers[i], &local->answers[law]))
-			return afr_unwind(f, law);
+	if (local->child < 0)
+		err = local->answers[afr_lowest(local->sent)].ret;
+	else if (local->answers[local->child].ret < 0)
+		err = local->answers[local->child].ret;
+	else if (!(afr->members & local->good))
+		err = -ENOTCONN;	/* whether it will have been made nobody knows */
+	else if (afr->members & ~local->good) {	/* those who have it came back only now */
+		afr_evict(afr, afr->members & ~local->good, "a change was not made there");
+		return afr_wait(f, change_answer);
 	}
-	if (law >= 0 && local->answers[law].ret < 0)
-		return afr_unwind(f, law);
-	int err = law >= 0 ? -ENOTCONN : local->answers[afr_lowest(local->sent)].ret;
+	else if (!afr_is_marked(afr, ~local->good)) {
+		if (!local->marking || !afr->mark_error) {
+			local->marking = true;
+			afr_mark(afr, ~local->good);
+			return afr_wait(f, change_answer);
+		}
+		err = afr->mark_error;
+	}
+	if (!err)
+		return afr_unwind(f, local->child);
 	afr_answers_drop(f);
 	fail(f, err);
+}
+
+static void change_evict(struct frame *f, int child, const struct afr_answer *a, int law)
+{
+	struct afr_local *local = frame_data(f);
+	int right = local->answers[law].ret;
+	char why[160];
+
+	if (afr_is_environment_error(a->ret))
+		snprintf(why, sizeof why, "%s failed there: %s", fop_names[f->op], strerror(-a->ret));
+	else
+		snprintf(why, sizeof why, "%s answered %d (%s) there and %d (%s) on %s", fop_names[f->op],
+			 a->ret, a->ret < 0 ? strerror(-a->ret) : "success", right,
+			 right < 0 ? strerror(-right) : "success", f->xl->children[law]->name);
+	afr_evict(f->xl->priv, afr_bit(child), why);
 }
 
 static void change_compare(struct frame *f)
@@ -142,43 +187,50 @@ static void change_compare(struct frame *f)
 		return fail(f, -ENOMEM);
 	}
 	afr_note_opened(f);
-	int law = find_law(local);
-	char why[160];
-	for (uint64_t left = local->sent; law >= 0 && left; left &= left - 1) {
-		int i = afr_lowest(left);
-		struct afr_answer *a = &local->answers[i];
+	int law = find_law(f, local);
+	local->child = law;
+	local->good = law >= 0 ? same_answers(local, law) : 0;
+	local->marking = false;
+	uint64_t bad = law >= 0 ? local->sent & ~local->good : 0;
+	if (bad && !(afr->members & local->good)) {
+		log_critical(f->xl->name, "%s: the subvolumes that did it are gone, and others failed: they differ now",
+			     fop_names[f->op]);
+		bad = 0;
+	}
+	for (; bad; bad &= bad - 1) {
+		const struct afr_answer *a = &local->answers[afr_lowest(bad)];
 
-		if (same_answer(a, &local->answers[law]))
-			continue;
-		if (afr_is_environment_error(a->ret))
-			snprintf(why, sizeof why, "%s failed there: %s", fop_names[f->op], strerror(-a->ret));
-		else
-			snprintf(why, sizeof why, "%s answered %d (%s) there and %d (%s) on %s", fop_names[f->op],
-				 a->ret, a->ret < 0 ? strerror(-a->ret) : "success", local->answers[law].ret,
-				 local->answers[law].ret < 0 ? strerror(-local->answers[law].ret) : "success",
-				 f->xl->children[law]->name);
-		if (local->answers[law].ret < 0 && afr_is_environment_error(a->ret))
-			continue;	/* an error at the law changes nothing; that child missed nothing */
-		afr_evict(afr, afr_bit(i), why);
+		/* An error at the law changes nothing; who failed by himself has missed nothing then.  A sync changes
+		 * nothing anyway: who could do it is not worse than the law. */
+		if (local->answers[law].ret >= 0 || (!afr_is_environment_error(a->ret) && fop_is_change(f->op)))
+			change_evict(f, afr_lowest(bad), a, law);
 	}
 	afr_wait(f, change_answer);
+}
+
+static void change_fail(struct frame *f, int err)
+{
+	afr_times_end(f);
+	fail(f, err);
 }
 
 static void change_send(struct frame *f)
 {
 	struct afr *afr = f->xl->priv;
+	struct afr_local *local = frame_data(f);
 
 	if (afr_must_wait(afr))
 		return afr_wait(f, change_send);
-	if (!afr->members) {
-		afr_times_end(f);
-		return fail(f, -ENOTCONN);
-	}
-	afr_mark_absent(afr);
-	if (afr_must_wait(afr))
-		return afr_wait(f, change_send);
-	struct afr_local *local = frame_data(f);
 	uint64_t to = afr->members;
+	if (!to)
+		return change_fail(f, -ENOTCONN);
+	if (!afr_is_marked(afr, ~to)) {
+		if (local->marking && afr->mark_error)
+			return change_fail(f, afr->mark_error);
+		local->marking = true;
+		afr_mark(afr, ~to);
+		return afr_wait(f, change_send);
+	}
 	struct fd *fds[2];
 	for (int i = 0, n = afr_fds_of(f, fds); i < n; i++)
 		if (to & ~afr_fd_opened(f->xl, fds[i]) & ~local->tried)
@@ -192,46 +244,10 @@ void afr_change(struct frame *f)
 	change_send(f);
 }
 
-/* ---- syncs: a member that cannot make durable what it acknowledged is out ---- */
-
-static void everywhere_compare(struct frame *f)
+/* What is durable is so on every member, so a sync passes nobody by either. */
+void afr_sync(struct frame *f)
 {
-	struct afr_local *local = frame_data(f);
-
-	if (!local->answers)
-		return fail(f, -ENOMEM);
-	int law = find_law(local);
-	for (uint64_t left = local->sent; law >= 0 && left; left &= left - 1) {
-		int i = afr_lowest(left);
-
-		if (local->answers[i].ret < 0 && local->answers[law].ret >= 0) {
-			char why[160];
-
-			snprintf(why, sizeof why, "%s failed there: %s", fop_names[f->op], strerror(-local->answers[i].ret));
-			afr_evict(f->xl->priv, afr_bit(i), why);
-		}
-	}
-	afr_wait(f, change_answer);
-}
-
-static void everywhere_send(struct frame *f)
-{
-	struct afr *afr = f->xl->priv;
-	struct afr_local *local = frame_data(f);
-	struct fd *fds[2];
-	uint64_t to = afr->members;
-
-	if (!to)
-		return fail(f, -ENOTCONN);
-	for (int i = 0, n = afr_fds_of(f, fds); i < n; i++)
-		if (to & ~afr_fd_opened(f->xl, fds[i]) & ~local->tried)
-			return afr_with_fds(f, to, everywhere_send);
-	afr_gather(f, to, everywhere_compare);
-}
-
-void afr_everywhere(struct frame *f)
-{
-	everywhere_send(f);
+	change_send(f);
 }
 
 /* ---- open, flush: succeed where they can; a change that follows settles who is good ---- */
@@ -243,21 +259,26 @@ static void open_answer(struct frame *f)
 	if (!local->answers)
 		return fail(f, -ENOMEM);
 	afr_note_opened(f);
-	int law = find_law(local);
+	int law = find_law(f, local);
 	if (law < 0)
 		law = afr_lowest(local->sent);
 	afr_unwind(f, law);
 }
 
-void afr_open(struct frame *f, const struct open_args *a)
+static void open_send(struct frame *f)
 {
 	struct afr *afr = f->xl->priv;
 
+	if (!afr->members)
+		return afr_must_wait(afr) ? afr_wait(f, open_send) : fail(f, -ENOTCONN);
+	afr_gather(f, afr->members, open_answer);
+}
+
+void afr_open(struct frame *f, const struct open_args *a)
+{
 	if (a->flags & O_TRUNC)
 		return afr_change(f);
-	if (!afr->members)
-		return fail(f, -ENOTCONN);
-	afr_gather(f, afr->members, open_answer);
+	open_send(f);
 }
 
 static void flush_answer(struct frame *f)
@@ -316,11 +337,16 @@ static void statfs_answer(struct frame *f)
 	fail(f, error);
 }
 
-void afr_statfs(struct frame *f, const struct statfs_args *a)
+static void statfs_send(struct frame *f)
 {
 	struct afr *afr = f->xl->priv;
 
 	if (!afr->members)
-		return fail(f, -ENOTCONN);
+		return afr_must_wait(afr) ? afr_wait(f, statfs_send) : fail(f, -ENOTCONN);
 	afr_gather(f, afr->members, statfs_answer);
+}
+
+void afr_statfs(struct frame *f, const struct statfs_args *a)
+{
+	statfs_send(f);
 }

@@ -29,7 +29,7 @@ struct found {
 
 static void found_fd(struct found *o, struct fd *fd)
 {
-	if (fd && o->nr_fds < 2)
+	if (fd && o->nr_fds < 2 && (!o->nr_fds || o->fds[0] != fd))
 		o->fds[o->nr_fds++] = fd;
 }
 

@@ -14,6 +14,7 @@
 #include "afr.h"
 
 static void lk_next(struct frame *f, int from);
+static void give_back(struct frame *f);
 
 static void undo_done(struct frame *root, int child, int ret, const struct lk_reply *reply)
 {
@@ -41,15 +42,53 @@ static void lk_undo(struct frame *f, uint64_t mask)
 static void lk_done(struct frame *f, int child, int ret, const struct lk_reply *reply)
 {
 	struct afr_local *local = frame_data(f);
+	const struct lk_args *a = f->args;
 
 	if (ret >= 0) {
-		local->tried |= afr_bit(child);		/* has it */
+		local->locked |= afr_bit(child);
 		return lk_next(f, child + 1);
 	}
 	if (ret == -ENOTCONN)
 		return lk_next(f, child + 1);
-	lk_undo(f, local->tried);
+	if (ret == -EAGAIN && a->cmd == LK_SETW && !local->waits)
+		return give_back(f);
+	lk_undo(f, local->locked);
 	fail(f, ret);
+}
+
+static void give_back_done(struct frame *f, int child, int ret, const struct lk_reply *reply)
+{
+	struct afr_local *local = frame_data(f);
+
+	local->pending &= ~afr_bit(child);
+	if (!local->pending)
+		lk_next(f, 0);
+}
+
+/*
+ * A flock that would have to wait.  What its holder has is given up first, as on a local file system, and on all
+ * members: two that go from a read to a write lock would wait for each other, each on another member.
+ */
+static void give_back(struct frame *f)
+{
+	struct afr *afr = f->xl->priv;
+	struct afr_local *local = frame_data(f);
+	const struct lk_args *a = f->args;
+	struct lk_args unlock = { .fd = a->fd, .cmd = LK_SET, .lock = a->lock };
+	uint64_t mask = afr->members & afr_fd_opened(f->xl, a->fd);
+
+	local->waits = true;
+	local->locked = 0;
+	unlock.lock.type = F_UNLCK;
+	if (!mask)
+		return fail(f, -ENOTCONN);
+	local->pending = mask;
+	for (uint64_t left = mask; left; ) {
+		int i = afr_lowest(left);
+
+		left &= left - 1;
+		wind_lk(f, i, &unlock, give_back_done);
+	}
 }
 
 static void lk_next(struct frame *f, int from)
@@ -63,11 +102,13 @@ static void lk_next(struct frame *f, int from)
 	if (left) {
 		struct lk_args args = *a;
 
-		if (local->tried)
+		if (local->locked)
 			args.cmd = LK_SETW;
+		else if (a->lock.kind == LK_FLOCK && !local->waits)
+			args.cmd = LK_SET;
 		return wind_lk(f, afr_lowest(left), &args, lk_done);
 	}
-	if (!local->tried)
+	if (!local->locked)
 		return fail(f, -ENOTCONN);
 	unwind_lk(f, 0, &(struct lk_reply){ .lock = a->lock });
 }
@@ -85,16 +126,25 @@ static void unlock_answer(struct frame *f)
 	afr_unwind(f, law);
 }
 
-void afr_lk(struct frame *f, const struct lk_args *a)
+static void lk_begin(struct frame *f)
 {
 	struct afr *afr = f->xl->priv;
+	struct afr_local *local = frame_data(f);
+	const struct lk_args *a = f->args;
 	uint64_t open = afr->members & afr_fd_opened(f->xl, a->fd);
 
+	if (!afr->members && afr_must_wait(afr))
+		return afr_wait(f, lk_begin);
+	if (a->lock.type == F_UNLCK)
+		return open ? afr_gather(f, open, unlock_answer) : fail(f, -ENOTCONN);
+	if (afr->members & ~open & ~local->tried)
+		return afr_with_fds(f, afr->members, lk_begin);
+	lk_next(f, 0);
+}
+
+void afr_lk(struct frame *f, const struct lk_args *a)
+{
 	if (a->cmd == LK_GET)
 		return afr_read(f);
-	if (!open)
-		return fail(f, -ENOTCONN);
-	if (a->lock.type == F_UNLCK)
-		return afr_gather(f, open, unlock_answer);
-	lk_next(f, 0);
+	lk_begin(f);
 }

@@ -66,6 +66,7 @@ static int afr_start(struct xlator *xl)
 static void afr_stop(struct xlator *xl)
 {
 	timer_stop(&((struct afr *)xl->priv)->start_timer);
+	timer_stop(&((struct afr *)xl->priv)->retry_timer);
 }
 
 static void afr_fini(struct xlator *xl)
@@ -80,7 +81,7 @@ static void afr_any(struct frame *f)
 	case FOP_ENTRY:
 		return afr_change(f);
 	case FOP_SYNC:
-		return afr_everywhere(f);
+		return afr_sync(f);
 	case FOP_READ:
 	case FOP_HANDLE:
 		return afr_read(f);

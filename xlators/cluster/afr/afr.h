@@ -14,8 +14,10 @@ struct afr_child {
 	bool heard;		/* it has been up, down or failed since the start */
 	bool failed;		/* it will not come up by itself */
 	bool out;		/* it has missed a change: stays out */
-	bool marked;		/* the members know that it is out */
 	uint32_t epoch;		/* counts its ups and downs */
+	uint64_t marked_by;	/* children that have the mark against it ... */
+	uint64_t marking;	/* ... and that are being given it */
+	uint64_t vouched;	/* children that were asked about it, when both were good */
 	char id[33];		/* of the brick, hexadecimal; "" when the child has none */
 	char reason[192];	/* of being down or out */
 	uint64_t since_ns;	/* wall clock of the last change of state */
@@ -28,9 +30,11 @@ struct afr {
 	uint64_t wait_ms;
 	struct afr_child *child;
 	uint64_t members;		/* bit i: child i is a member */
+	uint64_t ever;			/* has been one since we began */
+	int mark_error;			/* why the last member could not be given a mark; 0 */
 	uint32_t checks, marks;		/* under way: changes wait */
 	struct frame *waiting, **waiting_tail;
-	struct timer start_timer;
+	struct timer start_timer, retry_timer;
 	bool waited;			/* start-timeout is over */
 	bool told_up, told_failed;
 	uint64_t failovers, time_fixes;
@@ -47,11 +51,20 @@ struct afr_local {
 	struct frame *waiting_next;
 	struct afr_answer *answers;		/* one per child; gather */
 	uint64_t sent, pending;			/* children, one bit each */
-	uint64_t tried;				/* read: children that were asked */
+	uint64_t tried;				/* read: children that were asked; else: where a file could not be opened */
 	int child;				/* read, lk: the one being asked */
 	int first_error;
+	uint64_t good;				/* change: children that answered like the law */
+	uint64_t locked;			/* lk: children that have it */
+	bool waits;				/* lk: what was held before has been given up */
 	bool timed;				/* counted by afr_times_begin */
+	bool marking;				/* has asked for marks */
 };
+
+static inline uint64_t afr_all(const struct afr *afr)
+{
+	return UINT64_MAX >> (64 - afr->xl->nr_children);
+}
 
 static inline uint64_t afr_bit(int child)
 {
@@ -70,10 +83,16 @@ static inline int afr_lowest(uint64_t mask)
 /* afr-member.c */
 void afr_event(struct xlator *xl, int child, enum xl_event what, void *data);
 void afr_start_timeout(struct timer *t);
-/* Takes the children in mask out, because of `why`; the caller then waits (afr_wait) for the mark to be written. */
-void afr_evict(struct afr *afr, uint64_t mask, const char *why);
-/* Marks children that a change is about to pass by. */
-void afr_mark_absent(struct afr *afr);
+void afr_retry_checks(struct timer *t);
+/*
+ * Takes the children in mask out, because of `why`, also when they are no members any more; the caller then
+ * waits (afr_wait) for the marks to be written.  Never the last member: false, nothing is done.
+ */
+bool afr_evict(struct afr *afr, uint64_t mask, const char *why);
+/* Does every member have the mark against each child in mask? */
+bool afr_is_marked(const struct afr *afr, uint64_t mask);
+/* Writes the marks that are missing for that; the children in mask are out from now on. */
+void afr_mark(struct afr *afr, uint64_t mask);
 static inline bool afr_must_wait(const struct afr *afr)
 {
 	return afr->checks || afr->marks;
@@ -88,7 +107,7 @@ void afr_answers_drop(struct frame *f);
 /* Answers f with what child `law` answered. */
 void afr_unwind(struct frame *f, int law);
 void afr_change(struct frame *f);
-void afr_everywhere(struct frame *f);
+void afr_sync(struct frame *f);
 void afr_open(struct frame *f, const struct open_args *a);
 void afr_flush(struct frame *f, const struct flush_args *a);
 void afr_statfs(struct frame *f, const struct statfs_args *a);

@@ -1,0 +1,19 @@
+# What is tested between script.[ch] and its children: translators, and the core (tests/unit).
+SCRIPT = tests/xlator/script.c tests/xlator/script.h tests/unit/unit.h
+SCRIPT_CFLAGS = $(UNIT_CFLAGS) -Wno-unused-parameter -DXLATOR_BUILD_DIR='"$(abs_builddir)"'
+
+SCRIPT_TESTS = tests/unit/test_call tests/unit/test_inode tests/xlator/test_afr
+check_PROGRAMS += $(SCRIPT_TESTS)
+TESTS += $(SCRIPT_TESTS)
+
+tests_unit_test_call_SOURCES = tests/unit/test_call.c $(SCRIPT)
+tests_unit_test_call_CFLAGS = $(SCRIPT_CFLAGS)
+tests_unit_test_call_LDADD = libglusterfs.la $(CHECK_LIBS)
+
+tests_unit_test_inode_SOURCES = tests/unit/test_inode.c $(SCRIPT)
+tests_unit_test_inode_CFLAGS = $(SCRIPT_CFLAGS)
+tests_unit_test_inode_LDADD = libglusterfs.la $(CHECK_LIBS)
+
+tests_xlator_test_afr_SOURCES = tests/xlator/test_afr.c $(SCRIPT) $(xlators_cluster_afr_afr_la_SOURCES)
+tests_xlator_test_afr_CFLAGS = $(SCRIPT_CFLAGS)
+tests_xlator_test_afr_LDADD = libglusterfs.la $(CHECK_LIBS)

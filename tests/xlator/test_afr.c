@@ -1,0 +1,1398 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * cluster/afr over scripted children: what is sent to whom, when it is answered, who is out and who knows.
+ */
+#include "config.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "script.h"
+#include "../../xlators/cluster/afr/afr.h"
+
+extern const struct xlator_export glusterfs_xlator;
+
+static struct rig r;
+static struct script *b[3];
+static const struct xlator_type *types[2];
+
+#define BRICKS2 "volume b0 type test/child end-volume volume b1 type test/child end-volume "
+#define BRICKS3 BRICKS2 "volume b2 type test/child end-volume "
+#define AFR(more, kids) "volume m type cluster/afr " more " subvolumes " kids " end-volume"
+
+static void up_as(const char *volfile)
+{
+	types[0] = glusterfs_xlator.type;
+	rig_types = types;
+	log_threshold = LOG_NONE_;
+	rig_up(&r, volfile, 1);
+	for (int i = 0; i < 3; i++) {
+		char name[] = { 'b', (char)('0' + i), '\0' };
+
+		b[i] = graph_find(r.g, name) ? script_of(&r, name) : NULL;
+	}
+}
+
+static void up2(void)
+{
+	up_as(BRICKS2 AFR("", "b0 b1"));
+}
+
+static void up3(void)
+{
+	up_as(BRICKS3 AFR("", "b0 b1 b2"));
+}
+
+/* The mark against brick `out` on brick `at`. */
+static const char *mark(int at, int out)
+{
+	char name[96];
+
+	snprintf(name, sizeof name, "trusted.glusterfs.afr.out.b00000000000000000000000000000%02x", out);
+	return brick_get(&script_brick[at], name);
+}
+
+static void put_mark(int at, int out)
+{
+	char name[96];
+
+	snprintf(name, sizeof name, "trusted.glusterfs.afr.out.b00000000000000000000000000000%02x", out);
+	brick_set(&script_brick[at], name, "it missed a change", 18);
+}
+
+static const char *mark_others(int at)
+{
+	return brick_get(&script_brick[at], "trusted.glusterfs.afr.out.others");
+}
+
+/* What the statedump says of child i. */
+static const char *state(int i)
+{
+	static char line[512];
+	char *text = NULL, key[32];
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	graph_dump(r.g, &(struct dump){ out });
+	fclose(out);
+	snprintf(key, sizeof key, "\nchild.%d=b%d: ", i, i);
+	char *at = strstr(text, key);
+	ck_assert_ptr_nonnull(at);
+	snprintf(line, sizeof line, "%.*s", (int)strcspn(at + strlen(key), "\n"), at + strlen(key));
+	free(text);
+	return line;
+}
+#define is_member(i) (strcmp(state(i), "member") == 0)
+#define is_out(i) (strncmp(state(i), "out ", 4) == 0)
+
+static struct unlink_args a_change(void)
+{
+	return (struct unlink_args){ .parent = inode_root(r.g->inodes), .name = "x" };
+}
+
+static int change(void)
+{
+	struct unlink_args args = a_change();
+	struct answer a;
+
+	rig_call(&r, &a, FOP_unlink, &args);
+	rig_wait(&r, &a);
+	int ret = a.ret;
+	answer_drop(&a);
+	return ret;
+}
+
+static int do_stat(void)
+{
+	struct stat_args args = { .inode = inode_root(r.g->inodes) };
+	struct answer a;
+
+	rig_call(&r, &a, FOP_stat, &args);
+	rig_wait(&r, &a);
+	int ret = a.ret;
+	answer_drop(&a);
+	return ret;
+}
+
+static struct inode *object(uint8_t n)
+{
+	struct gfid g = { .b = { 1, [15] = n } };
+
+	return inode_get(r.g->inodes, &g, S_IFREG);
+}
+
+static struct fd *open_file(uint8_t n)
+{
+	struct inode *inode = object(n);
+	struct fd *fd = fd_new(inode, O_RDWR, false);
+	struct answer a;
+
+	rig_call(&r, &a, FOP_open, &(struct open_args){ .inode = inode, .fd = fd, .flags = O_RDWR });
+	inode_unref(inode);
+	rig_wait(&r, &a);
+	ck_assert_int_eq(a.ret, 0);
+	answer_drop(&a);
+	return fd;
+}
+
+static void start_write(struct answer *a, struct fd *fd, size_t n)
+{
+	_cleanup_buf_ struct buf *data = buf_new(n);
+
+	memset(data->data, 'w', n);
+	rig_call(&r, a, FOP_write, &(struct write_args){ .fd = fd, .data = data });
+}
+
+static void let_time_pass(uint32_t ms)
+{
+	loop_run_until(r.loop, &(bool){ false }, ms);
+}
+
+/* ---- starting ---- */
+
+START_TEST(all_up)
+{
+	bricks_new();
+	up2();
+	ck_assert_uint_eq(r.top->ups, 1);
+	ck_assert(is_member(0) && is_member(1));
+	ck_assert_int_eq(change(), 0);
+	ck_assert_uint_eq(b[0]->count[FOP_unlink], 1);
+	ck_assert_uint_eq(b[1]->count[FOP_unlink], 1);
+	ck_assert_uint_eq(b[0]->count[FOP_setxattr] + b[1]->count[FOP_setxattr], 0);
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(start_timeout)
+{
+	bricks_new();
+	rig_children_up = false;
+	up2();
+	script_return(b[1]);
+	ck_assert_uint_eq(r.top->ups, 0);		/* the other one may still come */
+	let_time_pass(2900);
+	ck_assert_uint_eq(r.top->ups, 0);
+	let_time_pass(200);
+	ck_assert_uint_eq(r.top->ups, 1);
+	ck_assert_int_eq(change(), 0);
+	/* Nobody knows the id of who was not there: all but b1 are out. */
+	ck_assert_str_eq(mark_others(1), "b0000000000000000000000000000001");
+	script_return(b[0]);
+	ck_assert(is_out(0) && is_member(1));
+	rig_down(&r);
+
+	/* A later mount reads the mark. */
+	rig_children_up = true;
+	up2();
+	ck_assert(is_out(0) && is_member(1));
+	ck_assert_uint_eq(r.top->ups, 1);
+	ck_assert_int_eq(do_stat(), 0);
+	ck_assert_uint_eq(b[0]->count[FOP_stat], 0);
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(down_counts_as_heard)
+{
+	bricks_new();
+	rig_children_up = false;
+	up2();
+	script_return(b[0]);
+	script_lose(b[1]);
+	ck_assert_uint_eq(r.top->ups, 1);		/* both have been heard of: nothing to wait for */
+	script_lose(b[0]);
+	ck_assert_uint_eq(r.top->downs, 1);
+	ck_assert_int_eq(do_stat(), -ENOTCONN);
+	ck_assert_int_eq(change(), -ENOTCONN);
+	script_return(b[0]);
+	ck_assert_uint_eq(r.top->ups, 2);
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(all_failed)
+{
+	bricks_new();
+	rig_children_up = false;
+	up2();
+	script_fail(b[0], "no such volume");
+	ck_assert_uint_eq(r.top->faileds, 0);
+	script_fail(b[1], "not allowed");
+	ck_assert_uint_eq(r.top->faileds, 1);
+	ck_assert_str_eq(r.top->reason, "b0: no such volume; b1: not allowed");
+	script_return(b[1]);
+	ck_assert_uint_eq(r.top->ups, 1);
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(one_failed_one_up)
+{
+	bricks_new();
+	rig_children_up = false;
+	up2();
+	script_fail(b[0], "not allowed");
+	script_return(b[1]);
+	ck_assert_uint_eq(r.top->ups, 1);
+	ck_assert_uint_eq(r.top->faileds, 0);
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(bricks_that_cannot_be_used)
+{
+	bricks_new();
+	brick_remove(&script_brick[1], "trusted.glusterfs.brick-id");
+	up2();
+	ck_assert(is_member(0) && !is_member(1));
+	rig_down(&r);
+
+	bricks_new();			/* both are the same one: a mirror of itself */
+	brick_set(&script_brick[1], "trusted.glusterfs.brick-id", brick_get(&script_brick[0], "trusted.glusterfs.brick-id"),
+		  16);
+	up2();
+	ck_assert(is_member(0) && !is_member(1));
+	rig_down(&r);
+
+	bricks_new();			/* an empty one took its place */
+	up2();
+	script_lose(b[1]);
+	brick_set(&script_brick[1], "trusted.glusterfs.brick-id", "another brick...", 16);
+	script_return(b[1]);
+	ck_assert(is_member(0) && is_out(1));
+	ck_assert_ptr_nonnull(mark_others(0));
+	rig_down(&r);
+	up2();
+	ck_assert(is_member(0) && is_out(1));
+	rig_down(&r);
+}
+END_TEST
+
+/* ---- changes ---- */
+
+START_TEST(a_change_waits_for_all)
+{
+	struct answer a;
+
+	bricks_new();
+	up3();
+	struct unlink_args args = a_change();
+	b[0]->hold[FOP_unlink] = b[1]->hold[FOP_unlink] = b[2]->hold[FOP_unlink] = true;
+	rig_call(&r, &a, FOP_unlink, &args);
+	ck_assert(b[0]->nr_held && b[1]->nr_held && b[2]->nr_held);
+	script_release(b[1], FOP_unlink, 0);
+	script_release(b[0], FOP_unlink, 0);
+	ck_assert(!a.done);
+	b[2]->reply[FOP_unlink].unlink.attr = (struct attr){ .mode = S_IFREG, .size = 2 };
+	script_release(b[2], FOP_unlink, 0);
+	ck_assert(a.done && a.ret == 0);
+	ck_assert_uint_eq(a.reply.unlink.attr.mode, 0);		/* the law's answer */
+	answer_drop(&a);
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(who_fails_is_out_before_the_answer)
+{
+	struct answer a;
+
+	bricks_new();
+	up3();
+	struct unlink_args args = a_change();
+	b[0]->hold[FOP_setxattr] = b[2]->hold[FOP_setxattr] = true;
+	b[1]->ret[FOP_unlink] = -EIO;
+	rig_call(&r, &a, FOP_unlink, &args);
+	ck_assert(!a.done);
+	ck_assert(is_out(1));
+	ck_assert_uint_eq(b[0]->nr_held + b[2]->nr_held, 2);
+	script_release(b[0], FOP_setxattr, 0);
+	ck_assert(!a.done);
+	script_release(b[2], FOP_setxattr, 0);
+	ck_assert(a.done && a.ret == 0);
+	answer_drop(&a);
+	ck_assert(mark(0, 1) && mark(2, 1) && !mark(1, 1));
+	ck_assert_int_eq(change(), 0);
+	ck_assert_uint_eq(b[1]->count[FOP_unlink], 1);		/* not asked any more */
+	rig_down(&r);
+	up3();
+	ck_assert(is_out(1) && is_member(0) && is_member(2));
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(the_law_fails)
+{
+	bricks_new();
+	up2();
+	b[0]->ret[FOP_unlink] = -ENOSPC;
+	ck_assert_int_eq(change(), 0);
+	ck_assert(is_out(0) && is_member(1));
+	ck_assert(mark(1, 0) && !mark(0, 1));
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(other_answers_than_the_law)
+{
+	static const struct { int law, other, answer; bool out; } cases[] = {
+		{ 0, -ENOENT, 0, true }, { -ENOENT, 0, -ENOENT, true }, { -ENOENT, -ENOENT, -ENOENT, false },
+		{ -EEXIST, -ENOENT, -EEXIST, true }, { -ENOENT, -EIO, -ENOENT, false },
+		{ -EIO, -ENOENT, -ENOENT, false }, { -EIO, -EIO, -EIO, false }, { -ENOSPC, -EIO, -ENOSPC, false },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		bricks_new();
+		up2();
+		b[0]->ret[FOP_unlink] = cases[i].law;
+		b[1]->ret[FOP_unlink] = cases[i].other;
+		ck_assert_int_eq(change(), cases[i].answer);
+		ck_assert_msg(is_out(1) == cases[i].out, "case %zu", i);
+		ck_assert_msg(!!mark(0, 1) == cases[i].out, "case %zu", i);
+		ck_assert(is_member(0));
+		rig_down(&r);
+	}
+}
+END_TEST
+
+START_TEST(never_the_last)
+{
+	bricks_new();
+	up2();
+	script_lose(b[1]);
+	b[0]->ret[FOP_unlink] = -EIO;
+	ck_assert_int_eq(change(), -EIO);
+	ck_assert(is_member(0));
+	b[0]->ret[FOP_unlink] = 0;
+	ck_assert_int_eq(change(), 0);
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(short_writes)
+{
+	struct answer a;
+
+	bricks_new();
+	up2();
+	struct fd *fd = open_file(1);
+	b[0]->ret[FOP_write] = b[1]->ret[FOP_write] = 50;
+	start_write(&a, fd, 100);
+	ck_assert(a.done && a.ret == 50);
+	answer_drop(&a);
+	ck_assert(is_member(0) && is_member(1));
+	b[1]->ret[FOP_write] = 100;	/* the law's disk is full */
+	start_write(&a, fd, 100);
+	ck_assert(a.done && a.ret == 100);
+	answer_drop(&a);
+	ck_assert(is_out(0) && is_member(1));
+	fd_unref(fd);
+	rig_down(&r);
+}
+END_TEST
+
+/* ---- away ---- */
+
+START_TEST(away_during_a_change)
+{
+	struct answer a;
+
+	bricks_new();
+	up2();
+	script_lose(b[1]);
+	ck_assert(!is_out(1));
+	ck_assert_int_eq(do_stat(), 0);
+	b[0]->hold[FOP_setxattr] = true;
+	struct unlink_args args = a_change();
+	rig_call(&r, &a, FOP_unlink, &args);
+	ck_assert(!a.done && b[0]->count[FOP_unlink] == 0);	/* the mark comes first */
+	script_release(b[0], FOP_setxattr, 0);
+	ck_assert(a.done && a.ret == 0);
+	answer_drop(&a);
+	ck_assert(mark(0, 1) && is_out(1));
+	script_return(b[1]);
+	ck_assert(is_out(1));
+	ck_assert_int_eq(change(), 0);
+	ck_assert_uint_eq(b[1]->count[FOP_unlink], 0);
+	ck_assert_uint_eq(b[0]->count[FOP_setxattr], 1);	/* once */
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(away_without_a_change)
+{
+	bricks_new();
+	up2();
+	script_lose(b[1]);
+	ck_assert_int_eq(do_stat(), 0);
+	script_return(b[1]);
+	ck_assert(is_member(1));
+	ck_assert_int_eq(change(), 0);
+	ck_assert_uint_eq(b[1]->count[FOP_unlink], 1);
+	ck_assert_uint_eq(b[0]->count[FOP_setxattr], 0);
+	rig_down(&r);
+}
+END_TEST
+
+/* The connection goes while the change is under way: told first, then the calls fail (as protocol/client does). */
+START_TEST(lost_in_the_middle_of_a_change)
+{
+	struct answer a;
+
+	bricks_new();
+	for (int order = 0; order < 2; order++) {
+		bricks_new();
+		up2();
+		struct unlink_args args = a_change();
+		b[0]->hold[FOP_unlink] = b[1]->hold[FOP_unlink] = true;
+		rig_call(&r, &a, FOP_unlink, &args);
+		if (order)
+			script_release(b[0], FOP_unlink, 0);
+		script_lose(b[1]);
+		if (!order)
+			script_release(b[0], FOP_unlink, 0);
+		ck_assert(a.done && a.ret == 0);
+		answer_drop(&a);
+		ck_assert(is_out(1));
+		ck_assert_ptr_nonnull(mark(0, 1));	/* acknowledged: so it is written */
+		script_return(b[1]);
+		ck_assert(is_out(1) && is_member(0));
+		rig_down(&r);
+	}
+}
+END_TEST
+
+START_TEST(lost_and_back_before_the_others_answer)
+{
+	struct answer a;
+
+	bricks_new();
+	up2();
+	struct unlink_args args = a_change();
+	b[0]->hold[FOP_unlink] = b[1]->hold[FOP_unlink] = true;
+	rig_call(&r, &a, FOP_unlink, &args);
+	script_lose(b[1]);
+	script_return(b[1]);
+	script_release(b[0], FOP_unlink, 0);
+	ck_assert(a.done && a.ret == 0);
+	answer_drop(&a);
+	ck_assert(is_out(1) && mark(0, 1));
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(who_has_it_goes_before_it_is_settled)
+{
+	struct answer a;
+
+	bricks_new();
+	up2();
+	struct unlink_args args = a_change();
+	b[0]->hold[FOP_unlink] = b[1]->hold[FOP_unlink] = true;
+	rig_call(&r, &a, FOP_unlink, &args);
+	script_release(b[0], FOP_unlink, 0);
+	script_lose(b[0]);
+	script_release(b[1], FOP_unlink, -EIO);
+	ck_assert(a.done && a.ret == -ENOTCONN);	/* not acknowledged, nobody put out */
+	ck_assert(is_member(1));
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(lost_while_the_mark_is_written)
+{
+	struct answer a;
+
+	/* The change failed on b1; b0, which has it, goes before it has noted that. */
+	bricks_new();
+	up2();
+	struct unlink_args args = a_change();
+	b[0]->hold[FOP_setxattr] = true;
+	b[1]->ret[FOP_unlink] = -EIO;
+	rig_call(&r, &a, FOP_unlink, &args);
+	ck_assert(!a.done);
+	script_lose(b[0]);
+	ck_assert(a.done && a.ret < 0);
+	ck_assert_ptr_null(mark(0, 1));
+	b[0]->hold[FOP_setxattr] = false;
+	script_return(b[0]);
+	ck_assert(is_member(0));
+	ck_assert_int_eq(change(), 0);
+	ck_assert_ptr_nonnull(mark(0, 1));	/* before the next one is acknowledged */
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(marks_on_who_joins_later)
+{
+	bricks_new();
+	rig_children_up = false;
+	up3();
+	script_return(b[0]);
+	script_return(b[2]);
+	script_lose(b[1]);
+	script_lose(b[2]);
+	ck_assert(is_member(0));
+	b[0]->ret[FOP_unlink] = 0;
+	script_return(b[2]);
+	script_return(b[1]);
+	ck_assert(is_member(0) && is_member(1) && is_member(2));
+	b[1]->ret[FOP_unlink] = -EIO;
+	ck_assert_int_eq(change(), 0);
+	ck_assert(mark(0, 1) && mark(2, 1));
+	/* One of those that have the mark goes and comes, its disk exchanged for an older state of it: told again. */
+	script_lose(b[2]);
+	brick_remove(&script_brick[2], "trusted.glusterfs.afr.out.b0000000000000000000000000000001");
+	script_return(b[2]);
+	ck_assert(is_member(2));
+	ck_assert_int_eq(change(), 0);
+	ck_assert(mark(2, 1));
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(a_mark_that_cannot_be_written)
+{
+	bricks_new();
+	up3();
+	b[2]->ret[FOP_unlink] = -EIO;
+	b[1]->ret[FOP_setxattr] = -ENOSPC;
+	ck_assert_int_eq(change(), 0);
+	ck_assert(is_out(1) && is_out(2) && is_member(0));
+	ck_assert(mark(0, 1) && mark(0, 2));
+	rig_down(&r);
+
+	bricks_new();
+	up2();
+	b[1]->ret[FOP_unlink] = -EIO;
+	b[0]->ret[FOP_setxattr] = -ENOSPC;
+	ck_assert_int_eq(change(), -ENOSPC);		/* the last one: then it is not acknowledged */
+	ck_assert_ptr_null(mark(0, 1));
+	ck_assert_uint_eq(b[0]->count[FOP_unlink], 1);
+	ck_assert_int_eq(change(), -ENOSPC);
+	ck_assert_uint_eq(b[0]->count[FOP_unlink], 1);	/* nor sent */
+	b[0]->ret[FOP_setxattr] = 0;
+	ck_assert_int_eq(change(), 0);
+	ck_assert_ptr_nonnull(mark(0, 1));
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(many_changes_at_once)
+{
+	struct answer a[20];
+
+	bricks_new();
+	up2();
+	struct unlink_args args = a_change();
+	b[0]->hold[FOP_unlink] = b[1]->hold[FOP_unlink] = true;
+	b[0]->hold[FOP_setxattr] = true;
+	for (int i = 0; i < 10; i++)
+		rig_call(&r, &a[i], FOP_unlink, &args);
+	for (int i = 0; i < 5; i++)
+		script_release(b[0], FOP_unlink, 0);
+	script_lose(b[1]);
+	for (int i = 10; i < 20; i++)
+		rig_call(&r, &a[i], FOP_unlink, &args);
+	for (int i = 0; i < 20; i++)
+		ck_assert(!a[i].done);
+	ck_assert_uint_eq(b[0]->count[FOP_setxattr], 1);
+	script_release(b[0], FOP_setxattr, 0);
+	for (int i = 0; i < 20; i++)
+		ck_assert(a[i].done == (i < 5));
+	script_release_all(b[0], 0);
+	for (int i = 0; i < 20; i++) {
+		ck_assert(a[i].done && a[i].ret == 0);
+		answer_drop(&a[i]);
+	}
+	ck_assert_uint_eq(b[0]->count[FOP_setxattr], 1);
+	rig_down(&r);
+}
+END_TEST
+
+/* ---- coming back ---- */
+
+START_TEST(changes_wait_for_a_check)
+{
+	struct answer a;
+
+	bricks_new();
+	up2();
+	script_lose(b[1]);
+	b[1]->hold[FOP_getxattr] = true;
+	script_return(b[1]);
+	struct unlink_args args = a_change();
+	rig_call(&r, &a, FOP_unlink, &args);
+	ck_assert(!a.done);
+	ck_assert_int_eq(do_stat(), 0);			/* reads do not */
+	b[1]->hold[FOP_getxattr] = false;
+	script_release_all(b[1], 0);
+	ck_assert(a.done && a.ret == 0);
+	answer_drop(&a);
+	ck_assert_uint_eq(b[1]->count[FOP_unlink], 1);	/* and go to it too */
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(gone_during_its_check)
+{
+	struct answer a;
+
+	bricks_new();
+	up2();
+	script_lose(b[1]);
+	b[1]->hold[FOP_getxattr] = true;
+	script_return(b[1]);
+	struct unlink_args args = a_change();
+	rig_call(&r, &a, FOP_unlink, &args);
+	script_lose(b[1]);
+	ck_assert(a.done && a.ret == 0 && mark(0, 1) && is_out(1));
+	answer_drop(&a);
+	rig_down(&r);
+
+	bricks_new();			/* and back: what was read before is worth nothing */
+	up2();
+	script_lose(b[1]);
+	b[0]->hold[FOP_getxattr] = true;
+	script_return(b[1]);
+	ck_assert(!is_member(1));
+	script_lose(b[1]);
+	put_mark(0, 1);			/* by another client */
+	script_return(b[1]);
+	b[0]->hold[FOP_getxattr] = false;
+	script_release_all(b[0], 0);
+	ck_assert(!is_member(1) && is_out(1));
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(what_cannot_be_read_is_not_no)
+{
+	for (int who = 0; who < 2; who++) {
+		static const int errors[] = { -EIO, -ENOMEM, -ETIMEDOUT, -EACCES };
+
+		for (size_t e = 0; e < 4; e++) {
+			if (who && errors[e] == -EACCES)
+				continue;		/* its id: refused for good */
+			bricks_new();
+			put_mark(0, 1);
+			rig_children_up = false;
+			up2();
+			script_return(b[0]);
+			b[who]->ret[FOP_getxattr] = errors[e];
+			script_return(b[1]);
+			ck_assert_msg(!is_member(1), "b%d answers %d", who, errors[e]);
+			let_time_pass(5000);
+			ck_assert(!is_member(1) && !is_out(1));
+			b[who]->ret[FOP_getxattr] = 0;
+			let_time_pass(2000);
+			ck_assert(is_out(1));
+			rig_down(&r);
+		}
+	}
+}
+END_TEST
+
+START_TEST(nobody_to_vouch)
+{
+	bricks_new();
+	rig_children_up = false;
+	put_mark(0, 1);
+	up2();
+	script_return(b[0]);
+	let_time_pass(4000);
+	ck_assert_int_eq(do_stat(), 0);
+	b[0]->hold[FOP_getxattr] = true;
+	script_return(b[1]);
+	script_lose(b[0]);		/* while it is asked about b1 */
+	b[0]->hold[FOP_getxattr] = false;
+	ck_assert(!is_member(1));
+	ck_assert_int_eq(do_stat(), -ENOTCONN);
+	script_return(b[0]);
+	ck_assert(is_member(0) && is_out(1));
+	rig_down(&r);
+
+	bricks_new();			/* without the mark it is taken in when the other one is back */
+	up2();
+	script_return(b[0]);
+	script_lose(b[0]);
+	script_return(b[1]);
+	ck_assert(!is_member(1));
+	script_return(b[0]);
+	ck_assert(is_member(0) && is_member(1));
+	script_lose(b[0]);		/* and known to be good from then on */
+	script_lose(b[1]);
+	script_return(b[1]);
+	ck_assert(is_member(1));
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(old_marks)
+{
+	for (int first = 0; first < 2; first++) {
+		bricks_new();
+		put_mark(1, 0);
+		rig_children_up = false;
+		up2();
+		script_return(b[first]);
+		script_return(b[!first]);
+		ck_assert(is_out(0) && is_member(1));
+		ck_assert_uint_eq(r.top->ups, 1);
+		ck_assert_int_eq(change(), 0);
+		ck_assert_uint_eq(b[0]->count[FOP_unlink], 0);
+		rig_down(&r);
+	}
+}
+END_TEST
+
+START_TEST(split_brain)
+{
+	for (int how = 0; how < 5; how++) {
+		bricks_new();
+		put_mark(1, 0);
+		if (how < 4)
+			put_mark(0, 1);
+		else
+			brick_set(&script_brick[0], "trusted.glusterfs.afr.out.others", "b0000000000000000000000000000000", 32);
+		rig_children_up = how == 2;
+		up2();
+		if (how == 3) {			/* both checks at once */
+			b[0]->hold[FOP_getxattr] = b[1]->hold[FOP_getxattr] = true;
+			script_return(b[0]);
+			script_return(b[1]);
+			while (b[0]->nr_held || b[1]->nr_held) {
+				if (b[0]->nr_held)
+					script_release(b[0], FOP_getxattr, 0);
+				if (b[1]->nr_held)
+					script_release(b[1], FOP_getxattr, 0);
+			}
+		} else if (how != 2) {
+			script_return(b[how & 1]);
+			script_return(b[!(how & 1)]);
+		}
+		ck_assert_msg(is_out(0) && is_out(1), "way %d", how);
+		ck_assert_int_eq(do_stat(), -ENOTCONN);
+		ck_assert_int_eq(change(), -ENOTCONN);
+		ck_assert_uint_eq(r.top->faileds, 1);
+		rig_down(&r);
+	}
+}
+END_TEST
+
+/* ---- reads ---- */
+
+START_TEST(reads_go_to_the_law_and_fail_over)
+{
+	bricks_new();
+	up3();
+	ck_assert_int_eq(do_stat(), 0);
+	ck_assert_uint_eq(b[0]->count[FOP_stat], 1);
+	ck_assert_uint_eq(b[1]->count[FOP_stat] + b[2]->count[FOP_stat], 0);
+	b[0]->ret[FOP_stat] = -ENOENT;
+	ck_assert_int_eq(do_stat(), -ENOENT);		/* an answer */
+	ck_assert_uint_eq(b[1]->count[FOP_stat], 0);
+	b[0]->ret[FOP_stat] = -EIO;
+	ck_assert_int_eq(do_stat(), 0);
+	ck_assert_uint_eq(b[1]->count[FOP_stat], 1);
+	b[1]->ret[FOP_stat] = -EIO;
+	b[2]->ret[FOP_stat] = -ENOTCONN;
+	ck_assert_int_eq(do_stat(), -EIO);		/* not "not connected", when one was */
+	ck_assert(is_member(0) && is_member(1) && is_member(2));
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(lost_while_it_reads)
+{
+	struct answer a;
+
+	bricks_new();
+	up2();
+	struct stat_args args = { .inode = inode_root(r.g->inodes) };
+	b[0]->hold[FOP_stat] = true;
+	rig_call(&r, &a, FOP_stat, &args);
+	script_lose(b[0]);
+	ck_assert(a.done && a.ret == 0);
+	answer_drop(&a);
+	ck_assert_uint_eq(b[1]->count[FOP_stat], 1);
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(data_is_spread_or_where_it_is_said)
+{
+	struct answer a;
+	_cleanup_buf_ struct buf *data = buf_copy("abc", 3);
+
+	bricks_new();
+	up2();
+	struct fd *fds[32];
+	for (uint8_t i = 0; i < 32; i++) {
+		fds[i] = open_file(i);
+		b[0]->reply[FOP_read].read.data = b[1]->reply[FOP_read].read.data = data;
+		for (int twice = 0; twice < 2; twice++) {
+			rig_call(&r, &a, FOP_read, &(struct read_args){ .fd = fds[i], .size = 3 });
+			ck_assert(a.done && a.reply.read.data == data);
+			answer_drop(&a);
+		}
+		ck_assert_uint_eq(b[0]->count[FOP_read] % 2, 0);	/* always the same one for a file */
+		fd_unref(fds[i]);
+	}
+	ck_assert_uint_gt(b[0]->count[FOP_read], 8);
+	ck_assert_uint_gt(b[1]->count[FOP_read], 8);
+	rig_down(&r);
+
+	up_as(BRICKS2 AFR("option read-subvolume b1", "b0 b1"));
+	b[0]->reply[FOP_read].read.data = b[1]->reply[FOP_read].read.data = data;
+	struct fd *fd = open_file(1);
+	rig_call(&r, &a, FOP_read, &(struct read_args){ .fd = fd, .size = 3 });
+	ck_assert(a.done && b[1]->count[FOP_read] == 1);
+	answer_drop(&a);
+	script_lose(b[1]);
+	rig_call(&r, &a, FOP_read, &(struct read_args){ .fd = fd, .size = 3 });
+	ck_assert(a.done && a.ret == 0 && b[0]->count[FOP_read] == 1);
+	answer_drop(&a);
+	fd_unref(fd);
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(adoption)
+{
+	struct answer a;
+
+	bricks_new();
+	up3();
+	for (int i = 0; i < 3; i++)
+		b[i]->reply[FOP_lookup].lookup.attr = (struct attr){ .mode = S_IFREG, .size = (uint64_t)i };
+	struct lookup_args args = { .parent = inode_root(r.g->inodes), .name = "x", .gfid = { .b = { 7 } } };
+	rig_call(&r, &a, FOP_lookup, &args);
+	ck_assert(a.done && a.ret == 0);
+	answer_drop(&a);
+	ck_assert_uint_eq(b[1]->count[FOP_lookup], 0);
+	b[0]->reply[FOP_lookup].lookup.flags = LOOKUP_ADOPTED;
+	b[2]->ret[FOP_lookup] = -ENOENT;
+	rig_call(&r, &a, FOP_lookup, &args);
+	ck_assert(a.done && a.ret == 0);
+	ck_assert_uint_eq(a.reply.lookup.attr.size, 0);
+	answer_drop(&a);
+	ck_assert_uint_eq(b[1]->count[FOP_lookup], 1);
+	ck_assert_uint_eq(b[2]->count[FOP_lookup], 1);
+	rig_down(&r);
+}
+END_TEST
+
+/* ---- open files ---- */
+
+START_TEST(opened_where_it_is_missing)
+{
+	struct answer a;
+
+	bricks_new();
+	up2();
+	script_lose(b[1]);
+	struct fd *fd = open_file(1);
+	ck_assert_uint_eq(b[1]->count[FOP_open], 0);
+	script_return(b[1]);
+	ck_assert(is_member(1));
+	b[0]->ret[FOP_write] = b[1]->ret[FOP_write] = 10;
+	start_write(&a, fd, 10);
+	ck_assert(a.done && a.ret == 10);
+	answer_drop(&a);
+	ck_assert_uint_eq(b[0]->count[FOP_open], 1);
+	ck_assert_uint_eq(b[1]->count[FOP_open], 1);
+	ck_assert_uint_eq(b[1]->count[FOP_write], 1);
+	start_write(&a, fd, 10);
+	answer_drop(&a);
+	ck_assert_uint_eq(b[1]->count[FOP_open], 1);
+	fd_unref(fd);
+	rig_down(&r);
+
+	bricks_new();				/* both files of one operation; the same one twice */
+	up2();
+	script_lose(b[1]);
+	struct fd *in = open_file(1), *out = open_file(2);
+	script_return(b[1]);
+	struct copy_file_range_args args = { .in = in, .out = out, .length = 5 };
+	rig_call(&r, &a, FOP_copy_file_range, &args);
+	ck_assert(a.done && a.ret == 0);
+	answer_drop(&a);
+	ck_assert_uint_eq(b[1]->count[FOP_open], 2);
+	fd_unref(in);
+	script_lose(b[1]);
+	in = open_file(3);
+	script_return(b[1]);
+	args = (struct copy_file_range_args){ .in = in, .out = in, .length = 5 };
+	rig_call(&r, &a, FOP_copy_file_range, &args);
+	ck_assert(a.done && a.ret == 0);
+	answer_drop(&a);
+	ck_assert_uint_eq(b[1]->count[FOP_open], 3);
+	fd_unref(in);
+	fd_unref(out);
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(cannot_be_opened_again)
+{
+	struct answer a;
+
+	bricks_new();
+	up2();
+	script_lose(b[1]);
+	struct fd *fd = open_file(1);
+	script_return(b[1]);
+	b[1]->ret[FOP_open] = -EIO;
+	b[1]->ret[FOP_write] = -EBADF;
+	b[0]->ret[FOP_write] = 10;
+	start_write(&a, fd, 10);
+	ck_assert(a.done && a.ret == 10);
+	answer_drop(&a);
+	ck_assert(is_out(1) && mark(0, 1));
+	fd_unref(fd);
+	rig_down(&r);
+}
+END_TEST
+
+/* ---- syncs, flushes, statfs ---- */
+
+START_TEST(syncs)
+{
+	struct answer a;
+
+	bricks_new();
+	up2();
+	struct fd *fd = open_file(1);
+	struct fsync_args args = { .fd = fd };
+	b[1]->ret[FOP_fsync] = -EIO;
+	rig_call(&r, &a, FOP_fsync, &args);
+	ck_assert(a.done && a.ret == 0);
+	answer_drop(&a);
+	ck_assert(is_out(1) && mark(0, 1));
+	b[0]->ret[FOP_fsync] = -EIO;
+	rig_call(&r, &a, FOP_fsync, &args);
+	ck_assert(a.done && a.ret == -EIO);
+	ck_assert(is_member(0));
+	b[0]->ret[FOP_flush] = -EIO;
+	rig_call(&r, &a, FOP_flush, &(struct flush_args){ .fd = fd });
+	ck_assert(a.done && a.ret == -EIO);
+	fd_unref(fd);
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(statfs_tells_the_smallest)
+{
+	struct answer a;
+
+	bricks_new();
+	up2();
+	b[0]->reply[FOP_statfs].statfs.statfs = (struct statfs_reply_data){ .bavail = 100, .frsize = 4096 };
+	b[1]->reply[FOP_statfs].statfs.statfs = (struct statfs_reply_data){ .bavail = 300, .frsize = 1024 };
+	rig_call(&r, &a, FOP_statfs, &(struct statfs_args){ .inode = inode_root(r.g->inodes) });
+	ck_assert(a.done && a.reply.statfs.statfs.bavail == 300);
+	answer_drop(&a);
+	b[1]->ret[FOP_statfs] = -EIO;
+	rig_call(&r, &a, FOP_statfs, &(struct statfs_args){ .inode = inode_root(r.g->inodes) });
+	ck_assert(a.done && a.reply.statfs.statfs.bavail == 100);
+	answer_drop(&a);
+	rig_down(&r);
+}
+END_TEST
+
+/* ---- locks ---- */
+
+static struct lk_args lk(struct fd *fd, uint32_t cmd, uint32_t type, uint32_t kind)
+{
+	return (struct lk_args){ .fd = fd, .cmd = cmd, .lock = { .owner = 1, .end = UINT64_MAX, .type = type, .kind = kind } };
+}
+
+START_TEST(locks_in_order)
+{
+	struct answer a;
+
+	bricks_new();
+	up3();
+	struct fd *fd = open_file(1);
+	struct lk_args args = lk(fd, LK_SET, F_WRLCK, LK_POSIX);
+	for (int i = 0; i < 3; i++)
+		b[i]->hold[FOP_lk] = true;
+	rig_call(&r, &a, FOP_lk, &args);
+	ck_assert(b[0]->nr_held == 1 && !b[1]->nr_held && !b[2]->nr_held);
+	script_release(b[0], FOP_lk, 0);
+	ck_assert(b[1]->nr_held == 1 && !b[2]->nr_held);
+	script_release(b[1], FOP_lk, 0);
+	script_release(b[2], FOP_lk, 0);
+	ck_assert(a.done && a.ret == 0);
+	answer_drop(&a);
+	/* He who has the first one waits for the others, though he would not wait. */
+	ck_assert_uint_eq(b[0]->log[b[0]->nr_log - 1].cmd, LK_SET);
+	ck_assert_uint_eq(b[1]->log[b[1]->nr_log - 1].cmd, LK_SETW);
+	ck_assert_uint_eq(b[2]->log[b[2]->nr_log - 1].cmd, LK_SETW);
+
+	args.lock.type = F_UNLCK;		/* in parallel */
+	rig_call(&r, &a, FOP_lk, &args);
+	ck_assert(b[0]->nr_held && b[1]->nr_held && b[2]->nr_held);
+	for (int i = 0; i < 3; i++)
+		script_release(b[i], FOP_lk, 0);
+	ck_assert(a.done && a.ret == 0);
+	answer_drop(&a);
+
+	args.lock.type = F_RDLCK;		/* refused by the first: nobody else is asked */
+	rig_call(&r, &a, FOP_lk, &args);
+	script_release(b[0], FOP_lk, -EAGAIN);
+	ck_assert(a.done && a.ret == -EAGAIN && !b[1]->nr_held);
+	fd_unref(fd);
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(locks_undone)
+{
+	struct answer a;
+
+	bricks_new();
+	up3();
+	struct fd *fd = open_file(1);
+	struct lk_args args = lk(fd, LK_SETW, F_WRLCK, LK_POSIX);
+	b[2]->ret[FOP_lk] = -EDEADLK;
+	rig_call(&r, &a, FOP_lk, &args);
+	ck_assert(a.done && a.ret == -EDEADLK);
+	for (int i = 0; i < 3; i++)
+		ck_assert_uint_eq(b[i]->log[b[i]->nr_log - 1].lock.type, i < 2 ? F_UNLCK : F_WRLCK);
+	b[2]->ret[FOP_lk] = 0;
+	b[1]->hold[FOP_lk] = true;		/* given up while it waits */
+	rig_call(&r, &a, FOP_lk, &args);
+	ck_assert(!a.done);
+	call_cancel(a.root);
+	ck_assert(a.done && a.ret == -EINTR);
+	ck_assert_uint_eq(b[0]->log[b[0]->nr_log - 1].lock.type, F_UNLCK);
+	b[1]->hold[FOP_lk] = false;
+	script_lose(b[1]);			/* away: passed by */
+	rig_call(&r, &a, FOP_lk, &args);
+	ck_assert(a.done && a.ret == 0);
+	answer_drop(&a);
+	fd_unref(fd);
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(locks_on_who_came_later)
+{
+	struct answer a;
+
+	bricks_new();
+	up2();
+	script_lose(b[0]);
+	struct fd *fd = open_file(1);
+	script_return(b[0]);
+	struct lk_args args = lk(fd, LK_SET, F_WRLCK, LK_POSIX);
+	rig_call(&r, &a, FOP_lk, &args);
+	ck_assert(a.done && a.ret == 0);
+	answer_drop(&a);
+	ck_assert_uint_eq(b[0]->count[FOP_open], 1);
+	ck_assert_uint_eq(b[0]->count[FOP_lk], 1);
+	fd_unref(fd);
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(a_flock_that_waits_holds_nothing)
+{
+	struct answer a;
+
+	bricks_new();
+	up2();
+	struct fd *fd = open_file(1);
+	struct lk_args args = lk(fd, LK_SETW, F_WRLCK, LK_FLOCK);
+	rig_call(&r, &a, FOP_lk, &args);
+	ck_assert(a.done && a.ret == 0);		/* free: nothing more than needed */
+	answer_drop(&a);
+	ck_assert_uint_eq(b[0]->count[FOP_lk] + b[1]->count[FOP_lk], 2);
+	b[0]->hold[FOP_lk] = true;
+	rig_call(&r, &a, FOP_lk, &args);
+	ck_assert_uint_eq(((const struct lk_args *)script_held(b[0], FOP_lk)->args)->cmd, LK_SET);
+	script_release(b[0], FOP_lk, -EAGAIN);
+	ck_assert_uint_eq(b[1]->log[b[1]->nr_log - 1].lock.type, F_UNLCK);
+	ck_assert_uint_eq(((const struct lk_args *)script_held(b[0], FOP_lk)->args)->lock.type, F_UNLCK);
+	script_release(b[0], FOP_lk, 0);
+	ck_assert_uint_eq(((const struct lk_args *)script_held(b[0], FOP_lk)->args)->cmd, LK_SETW);
+	script_release(b[0], FOP_lk, 0);
+	ck_assert(a.done && a.ret == 0);
+	answer_drop(&a);
+	fd_unref(fd);
+	rig_down(&r);
+}
+END_TEST
+
+/* ---- times ---- */
+
+static void stamp(int child, enum fop_id op, struct inode *inode, int64_t sec)
+{
+	struct attr at = { .gfid = inode->gfid, .mode = S_IFREG, .mtime = { .sec = sec } };
+
+	if (op == FOP_write)
+		b[child]->reply[op].write.attr = at;
+	else
+		b[child]->reply[op].stat.attr = at;
+}
+
+START_TEST(times_are_made_equal)
+{
+	struct answer a;
+
+	bricks_new();
+	up2();
+	struct fd *fd = open_file(1);
+	b[0]->ret[FOP_write] = b[1]->ret[FOP_write] = 10;
+	stamp(0, FOP_write, fd->inode, 100);
+	stamp(1, FOP_write, fd->inode, 100);
+	start_write(&a, fd, 10);
+	answer_drop(&a);
+	ck_assert_uint_eq(b[1]->count[FOP_setattr], 0);
+	ck_assert_uint_eq(*inode_slot(fd->inode, graph_find(r.g, "m")), 0);
+	stamp(1, FOP_write, fd->inode, 101);
+	stamp(0, FOP_stat, fd->inode, 100);
+	start_write(&a, fd, 10);
+	answer_drop(&a);
+	ck_assert_uint_eq(b[0]->count[FOP_stat], 1);
+	ck_assert_uint_eq(b[0]->count[FOP_setattr], 0);
+	ck_assert_uint_eq(b[1]->count[FOP_setattr], 1);
+	ck_assert_int_eq(b[1]->log[b[1]->nr_log - 1].attr.mtime.sec, 100);
+	ck_assert_uint_eq(*inode_slot(fd->inode, graph_find(r.g, "m")), 0);
+	fd_unref(fd);
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(a_change_overtakes_the_mending)
+{
+	struct answer a, c;
+
+	bricks_new();
+	up2();
+	struct fd *fd = open_file(1);
+	b[0]->ret[FOP_write] = b[1]->ret[FOP_write] = 10;
+	stamp(0, FOP_write, fd->inode, 100);
+	stamp(1, FOP_write, fd->inode, 101);
+	stamp(0, FOP_stat, fd->inode, 100);
+	b[1]->hold[FOP_write] = true;		/* two at once: mended after the last one only */
+	start_write(&a, fd, 10);
+	start_write(&c, fd, 10);
+	script_release(b[1], FOP_write, 10);
+	ck_assert_uint_eq(b[0]->count[FOP_stat], 0);
+	b[1]->hold[FOP_setattr] = true;
+	script_release(b[1], FOP_write, 10);
+	answer_drop(&a);
+	answer_drop(&c);
+	ck_assert_uint_eq(b[0]->count[FOP_stat], 1);
+	/* The law's time has been read, the other one's is being set: another write. */
+	b[1]->hold[FOP_write] = false;
+	stamp(0, FOP_write, fd->inode, 105);
+	stamp(1, FOP_write, fd->inode, 105);
+	stamp(0, FOP_stat, fd->inode, 105);
+	start_write(&a, fd, 10);
+	answer_drop(&a);
+	ck_assert_uint_eq(b[0]->count[FOP_stat], 1);
+	b[1]->hold[FOP_setattr] = false;
+	script_release(b[1], FOP_setattr, 0);
+	ck_assert_uint_eq(b[0]->count[FOP_stat], 2);
+	ck_assert_int_eq(b[1]->log[b[1]->nr_log - 1].attr.mtime.sec, 105);
+	fd_unref(fd);
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(mending_fails)
+{
+	struct answer a;
+
+	bricks_new();
+	up2();
+	struct fd *fd = open_file(1);
+	b[0]->ret[FOP_write] = b[1]->ret[FOP_write] = 10;
+	stamp(0, FOP_write, fd->inode, 100);
+	stamp(1, FOP_write, fd->inode, 101);
+	b[0]->ret[FOP_stat] = -ENOENT;
+	start_write(&a, fd, 10);
+	answer_drop(&a);
+	b[0]->ret[FOP_stat] = 0;
+	b[0]->hold[FOP_stat] = true;		/* the law goes while it is asked */
+	start_write(&a, fd, 10);
+	answer_drop(&a);
+	script_lose(b[0]);
+	ck_assert(is_member(1));
+	fd_unref(fd);
+	rig_down(&r);
+}
+END_TEST
+
+/* ---- at random ---- */
+
+/*
+ * Changes, each with a number, over three bricks that lose connections, come back and fail, answers in any
+ * order; now and then the client is made anew.  A brick remembers the changes that it was given.  What was
+ * acknowledged must be on every member, after every new start too.
+ */
+enum { NUMBERS = 512, PENDING = 8 };
+static uint8_t on_brick[3][NUMBERS];
+static bool acknowledged[NUMBERS];
+
+static void remember(struct script *s, struct frame *f)
+{
+	if (f->op == FOP_mknod)
+		on_brick[s->brick - script_brick][((const struct mknod_args *)f->args)->rdev] = 1;
+}
+
+static uint64_t members(void)
+{
+	return ((struct afr *)graph_find(r.g, "m")->priv)->members;
+}
+
+static uint64_t dice;
+
+static uint32_t roll(uint32_t n)
+{
+	dice = dice * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(dice >> 33) % n;
+}
+
+struct running {
+	struct answer a;
+	uint32_t number;
+	bool busy;
+};
+static struct running running[PENDING];
+static uint32_t next_number;
+
+static void collect(uint64_t seed)
+{
+	for (int i = 0; i < PENDING; i++) {
+		struct running *p = &running[i];
+
+		if (!p->busy || !p->a.done)
+			continue;
+		acknowledged[p->number] = p->a.ret >= 0;
+		answer_drop(&p->a);
+		p->busy = false;
+	}
+	for (int i = 0; i < 3; i++)
+		for (uint32_t n = 0; (members() & 1u << i) && n < next_number; n++)
+			ck_assert_msg(!acknowledged[n] || on_brick[i][n], "seed %llu: b%d is a member and has not got %u",
+				      (unsigned long long)seed, i, n);
+}
+
+static void random_change(void)
+{
+	for (int i = 0; i < PENDING; i++) {
+		struct running *p = &running[i];
+
+		if (p->busy || next_number >= NUMBERS)
+			continue;
+		p->number = next_number++;
+		p->busy = true;
+		struct inode *inode = object((uint8_t)i);
+		rig_call(&r, &p->a, FOP_mknod, &(struct mknod_args){ .parent = inode_root(r.g->inodes), .name = "n",
+			 .inode = inode, .mode = S_IFREG, .rdev = p->number });
+		inode_unref(inode);
+		return;
+	}
+}
+
+static void random_step(void)
+{
+	struct script *s = b[roll(3)];
+	enum fop_id op = (enum fop_id[]){ FOP_mknod, FOP_setxattr, FOP_getxattr }[roll(3)];
+
+	switch (roll(12)) {
+	case 0:
+		if (s->up)
+			script_lose(s);
+		break;
+	case 1: case 2:
+		if (!s->up)
+			script_return(s);
+		break;
+	case 3: case 4: case 5:
+		random_change();
+		break;
+	case 6:
+		s->hold[op] = !s->hold[op];
+		break;
+	case 7:
+		s->ret[op] = roll(8) ? 0 : -EIO;
+		break;
+	case 8:
+		let_time_pass(roll(1500));
+		break;
+	default:
+		if (s->held)
+			script_release(s, s->held->f->op, roll(20) ? s->ret[s->held->f->op] : -EIO);
+	}
+}
+
+static void calm(void)
+{
+	for (int i = 0; i < 3; i++) {
+		memset(b[i]->hold, 0, sizeof b[i]->hold);
+		memset(b[i]->ret, 0, sizeof b[i]->ret);
+	}
+	for (int rounds = 0; rounds < 5; rounds++)
+		for (int i = 0; i < 3; i++)
+			script_release_all(b[i], 0);
+	let_time_pass(3000);
+}
+
+static void random_life(uint64_t seed, int starts)
+{
+	dice = seed * 77777 + 1;
+	bricks_new();
+	memset(on_brick, 0, sizeof on_brick);
+	memset(acknowledged, 0, sizeof acknowledged);
+	next_number = 0;
+	for (int s = 0; s < starts; s++) {
+		rig_children_up = roll(2);
+		up3();
+		for (int i = 0; i < 3; i++)
+			b[i]->effect = remember;
+		/* A client that begins without one of them is the stated limit of this form: all are there once. */
+		for (int i = 0; i < 3 && !rig_children_up; i++)
+			script_return(b[i]);
+		collect(seed);
+		ck_assert_msg(members(), "seed %llu: nobody is left",
+			      (unsigned long long)seed);
+		int steps = (int)roll(150);
+		for (int i = 0; i < steps; i++) {
+			random_step();
+			collect(seed);
+		}
+		calm();
+		collect(seed);
+		for (int i = 0; i < PENDING; i++)
+			ck_assert_msg(!running[i].busy, "seed %llu: never answered", (unsigned long long)seed);
+		rig_down(&r);
+	}
+}
+
+START_TEST(random_failures)
+{
+	const char *from = getenv("AFR_SEED");
+	uint64_t first = from ? strtoull(from, NULL, 0) : 1, nr = from ? 1 : 100;
+
+	for (uint64_t seed = first; seed < first + nr; seed++)
+		random_life(seed, 4);
+}
+END_TEST
+
+UNIT_MAIN("afr", all_up, start_timeout, down_counts_as_heard, all_failed, one_failed_one_up,
+	  bricks_that_cannot_be_used, a_change_waits_for_all, who_fails_is_out_before_the_answer, the_law_fails,
+	  other_answers_than_the_law, never_the_last, short_writes, away_during_a_change, away_without_a_change,
+	  lost_in_the_middle_of_a_change, lost_and_back_before_the_others_answer,
+	  who_has_it_goes_before_it_is_settled, lost_while_the_mark_is_written, marks_on_who_joins_later,
+	  a_mark_that_cannot_be_written, many_changes_at_once, changes_wait_for_a_check, gone_during_its_check,
+	  what_cannot_be_read_is_not_no, nobody_to_vouch, old_marks, split_brain,
+	  reads_go_to_the_law_and_fail_over, lost_while_it_reads, data_is_spread_or_where_it_is_said, adoption,
+	  opened_where_it_is_missing, cannot_be_opened_again, syncs, statfs_tells_the_smallest, locks_in_order,
+	  locks_undone, locks_on_who_came_later, a_flock_that_waits_holds_nothing, times_are_made_equal,
+	  a_change_overtakes_the_mending, mending_fails, random_failures)
