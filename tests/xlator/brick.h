@@ -30,7 +30,8 @@
 #undef fail			/* libcheck's old name for ck_abort */
 
 static char base[64], dir[160];
-static bool threads;
+static bool threads;		/* with io-threads */
+static uint64_t seed;		/* on a simulated loop; 0: a real one */
 static struct loop *L;
 static struct graph *G;
 static struct diag *D;
@@ -133,7 +134,7 @@ static inline int brick_try(const char *more)
 				 : "",
 			 threads ? "iot" : "brick");
 
-	L = o.loop = loop_new();
+	L = o.loop = seed ? loop_new_sim(seed) : loop_new();
 	D = diag_new();
 	graph_builtin_types = builtins;
 	struct volfile *f = volfile_parse("test.vol", text, (size_t)n, D);
@@ -355,7 +356,7 @@ static inline bool there(const char *path)
 	return lstat(path, &st) == 0;
 }
 
-/* Runs the tests without and with io-threads; main's status. */
+/* Runs the tests without and with io-threads, and on simulated loops; main's status. */
 static inline int brick_main(const char *name, const TTest *const *tests, size_t nr)
 {
 	const char *why = brick_possible();
@@ -365,8 +366,9 @@ static inline int brick_main(const char *name, const TTest *const *tests, size_t
 		fprintf(stderr, "skipped: %s\n", why);
 		return 77;
 	}
-	for (int i = 0; i < 2; i++) {
-		threads = i;
+	for (int i = 0; i < 4; i++) {
+		threads = i % 2;
+		seed = i < 2 ? 0 : (uint64_t)i;
 		failed |= unit_run(name, tests, nr);
 	}
 	remove_tree(base);
