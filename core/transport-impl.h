@@ -26,6 +26,7 @@ enum {
 	OUT_IOV = 256,			/* pieces per system call */
 	IN_DIRECT = 4096,		/* payloads from this size on are received into place */
 	LISTEN_MAX = 4,			/* addresses of a listener */
+	OUT_LAZY_MS = 2,		/* conn_end_lazily: nobody waits for it */
 	STALL_MS = 30000, CONNECT_MS = 30000, SEND_MAX = 16 << 20,
 };
 
@@ -94,6 +95,7 @@ struct conn {
 	struct inq in;
 	uint64_t last_heard_ns;
 	struct timer stall;
+	struct timer lazy;		/* sends what could wait */
 	struct task flush;		/* deferred: sends */
 	struct task later;		/* posted: tells `closed` and frees */
 	bool flushing, silent, incoming;

@@ -138,7 +138,8 @@ static void put_le32(uint8_t *p, uint32_t v)
 	p[3] = (uint8_t)(v >> 24);
 }
 
-int conn_end(struct conn *c, struct wire *w)
+/* Completes the message that was begun; it waits to be sent.  0 or -errno. */
+static int out_finish(struct conn *c, struct wire *w)
 {
 	struct outq *q = &c->out;
 	size_t head_len, payload_len = w->payload ? w->payload->len : 0;
@@ -172,11 +173,38 @@ int conn_end(struct conn *c, struct wire *w)
 	conn_abort(c, w);	/* the wire's own reference */
 	if (q->bytes >= c->limits.send_max)
 		q->congested = true;
-	if (!c->flushing && !q->blocked) {
-		c->flushing = true;
-		loop_defer(c->loop, &c->flush);
-	}
 	return 0;
+}
+
+static void send_soon(struct conn *c)
+{
+	if (c->flushing || c->out.blocked)
+		return;
+	c->flushing = true;
+	loop_defer(c->loop, &c->flush);
+}
+
+int conn_end(struct conn *c, struct wire *w)
+{
+	int ret = out_finish(c, w);
+
+	if (ret == 0)
+		send_soon(c);
+	return ret;
+}
+
+static void out_lazy(struct timer *t)
+{
+	send_soon(container_of(t, struct conn, lazy));
+}
+
+int conn_end_lazily(struct conn *c, struct wire *w)
+{
+	int ret = out_finish(c, w);
+
+	if (ret == 0 && !c->flushing && !c->out.blocked && !timer_active(&c->lazy))
+		timer_start(&c->lazy, c->loop, OUT_LAZY_MS, out_lazy);
+	return ret;
 }
 
 bool conn_congested(const struct conn *c)
@@ -232,6 +260,7 @@ void out_flush(struct conn *c)
 	struct outq *q = &c->out;
 	bool was_blocked = q->blocked, progress = false;
 
+	timer_stop(&c->lazy);
 	q->blocked = false;
 	while (q->nr && !q->blocked) {
 		size_t asked;
@@ -267,6 +296,7 @@ void out_free(struct conn *c)
 {
 	struct outq *q = &c->out;
 
+	timer_stop(&c->lazy);
 	while (q->nr)
 		piece_drop_first(q);
 	chunk_unref(q->chunk);

@@ -110,6 +110,7 @@ static void conn_end_now(struct conn *c, int err)
 	c->state = CONN_CLOSED;
 	c->err = err;
 	timer_stop(&c->stall);
+	timer_stop(&c->lazy);
 	c->transport->close(c);
 	loop_post(c->loop, &c->later);
 }

@@ -78,6 +78,8 @@ const char *conn_error(const struct conn *c);		/* why it was closed, as a senten
  */
 struct wire *conn_begin(struct conn *c, size_t bound);
 int conn_end(struct conn *c, struct wire *w);		/* 0, or -errno: nothing was sent */
+/* As conn_end, for what nobody waits for: it goes with the next message, or by itself after some milliseconds. */
+int conn_end_lazily(struct conn *c, struct wire *w);
 void conn_abort(struct conn *c, struct wire *w);	/* forgets the message that was begun */
 bool conn_congested(const struct conn *c);
 /* Stop and go on reading (flow control). */
