@@ -16,6 +16,13 @@ AM_TESTS_ENVIRONMENT += GF_SRCDIR='$(abs_srcdir)' GF_DESTDIR='$(abs_builddir)/in
 	GF_LIBDIR='$(libdir)' GF_SYSCONFDIR='$(sysconfdir)' GF_XLATORDIR='$(xlatordir)'; \
 	export GF_SRCDIR GF_DESTDIR GF_SBINDIR GF_LIBDIR GF_SYSCONFDIR GF_XLATORDIR;
 
+system_tests_lab = tests/system/lab.sh
+system_programs = tests/system/brickdiff tests/system/closetoopen tests/system/locks
+TESTS += $(system_tests_lab)
+check_PROGRAMS += $(system_programs)
+EXTRA_DIST += $(system_tests_lab) tests/system/lab-work.sh tests/hosts.sh tests/system/README
+AM_TESTS_ENVIRONMENT += GF_BUILDDIR='$(abs_builddir)'; export GF_BUILDDIR;
+
 inst/stamp: $(sbin_PROGRAMS) $(LTLIBRARIES) mount.glusterfs Makefile
 	$(AM_V_GEN)rm -rf inst && $(MAKE) $(AM_MAKEFLAGS) install DESTDIR=$(abs_builddir)/inst >inst.log 2>&1 || \
 		{ cat inst.log; exit 1; }

@@ -172,6 +172,7 @@ static void mount_fini(struct xlator *xl)
 {
 	struct mount *m = xl->priv;
 
+	pool_free(m->drop_pool);
 	session_close(m);
 	free(m->recent);
 	free(m->out);
@@ -267,6 +268,8 @@ static void mount_dump(struct xlator *xl, struct dump *d)
 	dump_u64(d, "writes.uncopied", m->stats.writes_stolen);
 	dump_u64(d, "opens.pages-kept", m->stats.opens_kept);
 	dump_u64(d, "opens.pages-dropped", m->stats.opens_dropped);
+	dump_u64(d, "locks.pages-kept", m->stats.locks_kept);
+	dump_u64(d, "locks.pages-dropped", m->stats.locks_dropped);
 	dump_u64(d, "inodes", m->stats.nr_nodes);
 	dump_u64(d, "open-files", m->stats.nr_handles);
 }

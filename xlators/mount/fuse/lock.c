@@ -4,6 +4,10 @@
  *
  * An OFD lock is a POSIX lock with another owner, as the kernel tells it.  Waiting is the business of whoever keeps the
  * locks; a signal cancels the call (request.c).
+ *
+ * Programs on several hosts that change a file under locks keep it open (databases do), so close-to-open is not enough for
+ * them: when a lock is granted, the file's attributes are compared with those to which the kernel's pages belong, and
+ * what is old is dropped before the kernel hears of the lock.  A round more, as in NFS.
  */
 #include "config.h"
 
@@ -13,9 +17,56 @@
 
 #include "mount.h"
 
+/* ---- what the kernel has cached, when a lock is granted ---- */
+
+struct drop {
+	struct work work;
+	struct request *request;
+	fuse_ino_t ino;
+};
+
+/* On a worker: it waits for pages that are being read, and the loop answers those reads. */
+static void drop_run(struct work *w)
+{
+	struct drop *d = container_of(w, struct drop, work);
+
+	fuse_lowlevel_notify_inval_inode(d->request->mount->session, d->ino, 0, 0);
+}
+
+static void drop_done(struct work *w)
+{
+	request_error(container_of(w, struct drop, work)->request, 0);
+}
+
+/* Whatever the answer is, the lock is granted. */
+static void checked_done(struct frame *f, int child, int ret, const struct stat_reply *reply)
+{
+	struct request *r = request_of(f);
+	struct mount *m = r->mount;
+
+	if (node_checked(m, r->inode, ret < 0 ? NULL : &reply->attr, r->changes) || !m->connected)
+		return request_error(r, 0);
+	struct drop *d = frame_alloc(r->root, sizeof *d);
+	if (!m->drop_pool)
+		m->drop_pool = pool_new(xl_loop(m->xl), "gf-drop", 1);
+	if (!d || !m->drop_pool) {
+		log_error(m->xl->name, "no memory to drop the pages of a file that was locked");
+		return request_error(r, 0);
+	}
+	*d = (struct drop){ .work = { .run = drop_run, .done = drop_done }, .request = r, .ino = node_id(m, r->inode) };
+	work_post(m->drop_pool, &d->work);
+}
+
+/* A lock that is granted shows what others have written under theirs, also in a file that has been open all the time. */
 static void lk_done(struct frame *f, int child, int ret, const struct lk_reply *reply)
 {
-	request_error(request_of(f), ret < 0 ? ret : 0);
+	struct request *r = request_of(f);
+	struct node *n = node_find(r->mount, r->inode);
+
+	if (ret < 0 || r->lock_type == F_UNLCK || !n || !n->pages)
+		return request_error(r, ret < 0 ? ret : 0);
+	r->changes = r->mount->changes;
+	wind_stat(f, 0, &(struct stat_args){ .inode = r->inode }, checked_done);
 }
 
 static void getlk_done(struct frame *f, int child, int ret, const struct lk_reply *reply)
@@ -44,6 +95,7 @@ static struct lock lock_of(const struct flock *l, uint64_t owner)
 static void lock_wind(struct request *r, struct fd *fd, uint32_t cmd, const struct lock *lock, lk_done_fn *done)
 {
 	call_identity(r->root)->lk_owner = lock->owner;
+	r->lock_type = lock->type;
 	wind_lk(r->root, 0, &(struct lk_args){ .fd = fd, .cmd = cmd, .lock = *lock }, done);
 }
 

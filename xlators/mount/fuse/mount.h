@@ -8,7 +8,7 @@
  *	struct handle   an open file that the kernel knows; fi->fh, and in its fd's slot
  *
  * libfuse parses requests and writes answers; the loop reads (session.c).  Everything here runs on the
- * loop thread, but for umount(2), which a worker calls (session.c).
+ * loop thread, but for umount(2) (session.c) and the dropping of pages (lock.c), which workers do.
  */
 #ifndef MOUNT_FUSE_MOUNT_H
 #define MOUNT_FUSE_MOUNT_H
@@ -110,11 +110,12 @@ struct mount {
 	bool local_locks;		/* the kernel keeps locks: the graph has none */
 	bool unmounting, unmounted;	/* umount(2) runs, has returned */
 	struct work umount_work;
+	struct pool *drop_pool;		/* one thread that tells the kernel to drop pages (lock.c); NULL until needed */
 	int umount_err;
 
 	struct {
 		uint64_t requests, wakeups, attrs_local, xattrs_local, listings_local;
-		uint64_t writes_stolen, opens_kept, opens_dropped, interrupts;
+		uint64_t writes_stolen, opens_kept, opens_dropped, locks_kept, locks_dropped, interrupts;
 		uint64_t in_flight, max_in_flight, nr_nodes, nr_handles;
 	} stats;
 };
@@ -135,6 +136,7 @@ struct request {
 	struct fuse_file_info fi;
 	uint64_t offset;
 	uint32_t size, valid;
+	int lock_type;			/* F_RDLCK ... */
 	bool plus, cancelled;
 };
 
@@ -213,6 +215,8 @@ void node_recent_drop(struct mount *m, const struct inode *inode);
  * of the file as it was?  If not, the kernel's attributes are invalidated; the pages are the caller's. */
 bool node_opened(struct mount *m, struct inode *inode, const struct attr *before, const struct attr *attr,
 		 bool changed, uint64_t since);
+/* The same when a lock was granted, attr NULL: not to be had.  False: pages and attributes must be dropped, by the caller. */
+bool node_checked(struct mount *m, struct inode *inode, const struct attr *attr, uint64_t since);
 /* Somebody else changed it. */
 void node_invalidate(struct mount *m, struct inode *inode);
 

@@ -239,6 +239,28 @@ bool node_opened(struct mount *m, struct inode *inode, const struct attr *before
 	return false;
 }
 
+bool node_checked(struct mount *m, struct inode *inode, const struct attr *attr, uint64_t since)
+{
+	struct node *n = node_find(m, inode);
+
+	if (!n)
+		return true;
+	bool known = attr && attr_present(attr) && n->changed <= since;
+	struct version v = known ? version_of(attr) : (struct version){ 0 };
+	bool same = known && n->known_valid && same_data(&n->known, &v);
+	n->known_valid = known;
+	n->known = v;
+	if (known)
+		recent_set(m, n, attr);
+	else
+		node_recent_drop(m, inode);
+	if (same)
+		m->stats.locks_kept++;
+	else
+		m->stats.locks_dropped++;
+	return same;
+}
+
 void node_invalidate(struct mount *m, struct inode *inode)
 {
 	struct node *n = node_find(m, inode);
