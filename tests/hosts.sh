@@ -39,7 +39,11 @@ inside_own_namespaces()
 {
 	local child
 
-	[ -z "${GF_INSIDE:-}" ] || return 0
+	if [ -n "${GF_INSIDE:-}" ]; then
+		# mounts of others would be kept alive here, and a dead one among them makes df fail
+		awk '$3 ~ /^fuse\./ { print $2 }' /proc/self/mounts | xargs -r umount -l
+		return 0
+	fi
 	GF_INSIDE=1 setpriv --pdeathsig KILL unshare --mount --net --pid --fork --kill-child --mount-proc \
 		"$BASH" "$0" "$@" &
 	child=$!

@@ -13,6 +13,8 @@
 set -euo pipefail
 export LC_ALL=C.UTF-8
 umask 022
+# we may run below another make
+unset MAKEFLAGS MFLAGS MAKELEVEL
 # in one word, for what fails
 trap 'echo "lab-work: line $LINENO: \"$BASH_COMMAND\" ended with $?" >&2' ERR
 
@@ -173,7 +175,7 @@ work_source()
 	echo "$(find . | wc -l) objects untarred"
 	case ${top#./} in
 	musl-*)
-		CFLAGS=-O0 ./configure --prefix=/usr >configure.log
+		CFLAGS=-O0 ./configure --prefix=/usr --disable-shared >configure.log
 		make -j2 >make.log 2>&1 || { tail -n 20 make.log >&2; fail 'make failed'; }
 		printf '#include <stdio.h>\nint main(void)\n{\n\treturn puts("made there") < 0;\n}\n' >try.c
 		gcc -static -nostdinc -isystem include -isystem arch/x86_64 -isystem arch/generic -isystem obj/include \

@@ -209,8 +209,15 @@ ended()
 	on "$1" tail -n 1 "$LOGDIR/glusterfs.log" | grep -q 'ended with status 0' || fail "the client on $1 did not end well"
 }
 
+# CPU seconds of each daemon so far: how much of a part's time is ours.
+cpu_of()
+{
+	awk '{ printf "%.1f", ($14 + $15) / 100 }' "/proc/$1/stat" 2>/dev/null
+}
+
 lab_down()
 {
+	note "  CPU seconds: clients $(cpu_of "$client1") $(cpu_of "$client2"), bricks $(cpu_of "$brick1") $(cpu_of "$brick2")"
 	note "umount, TERM, INT"
 	on $h1 umount $static || fail "umount fails"
 	ended $h1 "$client1"
@@ -351,11 +358,12 @@ kill_in_the_middle()
 	local victim=$1 killed=$2 subvolume=$3 jobs=() job survivor=$h1 client
 
 	[ "$victim" != $h1 ] || survivor=$h2
-	work_on $h1 project $static/project 200 &
+	work_on $h1 project $static/project 100 &
 	jobs+=($!)
+	must_wait_for 60 enough_objects "$TMP/$survivor/mnt/production/brick/project/src" 20
 	work_on $h2 sqlite $static/sqlite 300 &
 	jobs+=($!)
-	must_wait_for 60 enough_objects "$TMP/$survivor/mnt/production/brick/project/src" 60
+	must_wait_for 60 test -s "$TMP/$survivor/mnt/production/brick/sqlite/delete.db"
 	kill -KILL "$killed"
 	note "  the brick on $victim was killed"
 	for job in "${jobs[@]}"; do
