@@ -54,7 +54,6 @@ all_calls()
 
 graphs()
 {
-	stack "$TMP/plain.vol" "$TMP/brick"
 	stack "$TMP/locks.vol" "$TMP/brick" features/posix-locks performance/io-threads
 	all_calls plain
 	grep -q 'keep no locks' "$TMP/plain.log" || fail "locks of this host only, and the log does not say so"
@@ -94,7 +93,8 @@ direct_io()
 {
 	note "direct-io-mode"
 	start_mount plain "$TMP/plain.vol" "$TMP/mnt" --direct-io-mode=enable || die "cannot mount"
-	expect 0 '' timeout 60 "$calls" "$TMP/mnt" test_data
+	mkdir "$TMP/mnt/direct"
+	expect 0 '^$' timeout 60 "$calls" "$TMP/mnt/direct" test_data
 	umount "$TMP/mnt"
 	ended
 }
@@ -243,6 +243,64 @@ kept_pages()
 	[ "$((after - before))" -le 1 ] || fail "$((after - before)) reads of pages that were there"
 }
 
+stuck_brick()
+{
+	local reader
+
+	note "a brick that does not answer: a signal ends who waits, TERM ends the mount"
+	start_daemon stuck -f "$TMP/server.vol" || die "no server"
+	server=$pid
+	start_mount s "$TMP/client.vol" "$TMP/mnt" || die "cannot mount"
+	head -c 1M /dev/urandom >"$TMP/mnt/data"
+	at_exit "kill -CONT $server"
+	kill -STOP "$server"
+	dd if="$TMP/mnt/data" of=/dev/null iflag=direct bs=64k status=none &
+	reader=$!
+	wait_for 3 grep -q dd /proc/$reader/comm
+	kill -INT "$reader"
+	kill -TERM "$reader"
+	must_wait_for 10 dead "$reader"
+	stat "$TMP/mnt/never" >/dev/null 2>&1 &
+	kill -TERM "$pid"
+	must_wait_for 30 dead "$pid"
+	check not_mounted "$TMP/mnt"
+	kill -CONT "$server"
+	stop_pid "$server"
+}
+
+memory()
+{
+	local before after i dump
+
+	note "what the kernel forgets is forgotten"
+	start_mount plain "$TMP/plain.vol" "$TMP/mnt" || die "cannot mount"
+	mkdir "$TMP/mnt/many"
+	seq -f "$TMP/mnt/many/%g" 3000 | xargs touch
+	before=$(dumped "$pid" plain inodes)
+	[ "$before" -ge 3000 ] || fail "only $before inodes are known"
+	for ((i = 0; i < 20; i++)); do
+		echo 2 >/proc/sys/vm/drop_caches
+		after=$(dumped "$pid" plain inodes)
+		[ "$after" -lt 100 ] && break
+	done
+	[ "$after" -lt 100 ] || fail "$after of $before inodes are still known"
+	umount "$TMP/mnt"
+	ended
+}
+
+# dumped PID NAME KEY: the value in a statedump of the mount NAME.
+dumped()
+{
+	local n file
+
+	n=$(grep -c 'statedump: ' "$TMP/$2.log")
+	kill -USR1 "$1"
+	must_wait_for 10 eval "[ \$(grep -c 'statedump: ' '$TMP/$2.log') -gt $n ]"
+	file=$(sed -n 's/.*statedump: //p' "$TMP/$2.log" | tail -n 1)
+	sed -n "/^\[fuse: /,/^\$/s/^$3=\([0-9]*\).*/\1/p" "$file"
+	rm -f "$file"
+}
+
 # reads: how many the brick has been asked for.
 reads()
 {
@@ -256,17 +314,7 @@ reads()
 	rm -f "$file"
 }
 
-# One part alone: tests/system/fuse.sh PART
-if [ $# -gt 0 ]; then
-	stack "$TMP/plain.vol" "$TMP/brick"
-	"$@"
-	finish
-fi
-graphs
-options
-direct_io
-bad_mount_points
-ends
+# Some parts alone: tests/system/fuse.sh PART...
 free_port
 {
 	posix_volume brick "$TMP/brick"
@@ -274,6 +322,20 @@ free_port
 	server_volume "$port" locks
 } >"$TMP/server.vol"
 client_volume client "$port" locks >"$TMP/client.vol"
+stack "$TMP/plain.vol" "$TMP/brick"
+if [ $# -gt 0 ]; then
+	for part; do
+		"$part"
+	done
+	finish
+fi
+graphs
+options
+direct_io
+bad_mount_points
+ends
+memory
+stuck_brick
 close_to_open
 races
 kept_pages

@@ -100,7 +100,7 @@ static void wind_getattr(struct request *r);
 
 static void getattr_done(struct frame *f, int child, int ret, const struct stat_reply *reply)
 {
-	struct request *r = request_of(f);
+	struct request *r = request_answered(f, &ret);
 
 	if (request_retry(r, ret))
 		return wind_getattr(r);
@@ -143,7 +143,7 @@ static void setattr_rest(struct request *r);
 
 static void setattr_done(struct frame *f, int child, int ret, const struct setattr_reply *reply)
 {
-	struct request *r = request_of(f);
+	struct request *r = request_answered(f, &ret);
 
 	if (request_retry(r, ret))
 		return setattr_rest(r);
@@ -166,7 +166,7 @@ static void setattr_rest(struct request *r)
 
 static void setattr_truncate_done(struct frame *f, int child, int ret, const struct truncate_reply *reply)
 {
-	struct request *r = request_of(f);
+	struct request *r = request_answered(f, &ret);
 
 	if (ret < 0) {
 		node_recent_drop(r->mount, r->inode);
@@ -258,7 +258,7 @@ void op_access(fuse_req_t req, fuse_ino_t ino, int mask)
 
 static void statfs_done(struct frame *f, int child, int ret, const struct statfs_reply *reply)
 {
-	struct request *r = request_of(f);
+	struct request *r = request_answered(f, &ret);
 
 	if (ret < 0)
 		return request_error(r, ret);

@@ -26,7 +26,7 @@ void piece_drop(struct handle *h)
 
 static void opendir_done(struct frame *f, int child, int ret, const struct opendir_reply *reply)
 {
-	struct request *r = request_of(f);
+	struct request *r = request_answered(f, &ret);
 	struct mount *m = r->mount;
 
 	if (ret < 0) {

@@ -33,7 +33,7 @@ static bool opens_direct(const struct mount *m, int flags)
 
 static void open_done(struct frame *f, int child, int ret, const struct open_reply *reply)
 {
-	struct request *r = request_of(f);
+	struct request *r = request_answered(f, &ret);
 	struct mount *m = r->mount;
 
 	if (ret < 0) {
@@ -68,7 +68,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 static void create_done(struct frame *f, int child, int ret, const struct create_reply *reply)
 {
-	struct request *r = request_of(f);
+	struct request *r = request_answered(f, &ret);
 	struct mount *m = r->mount;
 	struct fuse_entry_param e;
 
@@ -123,7 +123,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 
 static void read_done(struct frame *f, int child, int ret, const struct read_reply *reply)
 {
-	struct request *r = request_of(f);
+	struct request *r = request_answered(f, &ret);
 
 	if (ret < 0)
 		return request_error(r, ret);
@@ -147,7 +147,7 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 
 static void write_done(struct frame *f, int child, int ret, const struct write_reply *reply)
 {
-	struct request *r = request_of(f);
+	struct request *r = request_answered(f, &ret);
 
 	if (ret < 0) {
 		node_recent_drop(r->mount, r->inode);
@@ -184,7 +184,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, of
 
 static void fsync_done(struct frame *f, int child, int ret, const struct fsync_reply *reply)
 {
-	struct request *r = request_of(f);
+	struct request *r = request_answered(f, &ret);
 
 	if (ret >= 0)
 		node_seen(r->mount, r->inode, &reply->attr, r->changes);
@@ -234,7 +234,7 @@ void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 static void fallocate_done(struct frame *f, int child, int ret, const struct fallocate_reply *reply)
 {
-	struct request *r = request_of(f);
+	struct request *r = request_answered(f, &ret);
 
 	if (ret < 0)
 		node_recent_drop(r->mount, r->inode);
@@ -255,7 +255,7 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t 
 
 static void seek_done(struct frame *f, int child, int ret, const struct seek_reply *reply)
 {
-	struct request *r = request_of(f);
+	struct request *r = request_answered(f, &ret);
 
 	if (ret < 0)
 		return request_error(r, ret);
@@ -280,7 +280,7 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse
 
 static void copy_done(struct frame *f, int child, int ret, const struct copy_file_range_reply *reply)
 {
-	struct request *r = request_of(f);
+	struct request *r = request_answered(f, &ret);
 
 	if (ret < 0) {
 		node_recent_drop(r->mount, r->inode);

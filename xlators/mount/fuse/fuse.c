@@ -206,6 +206,7 @@ void mount_disconnect(struct mount *m)
 		return;
 	m->connected = m->serving = false;
 	timer_stop(&m->probe_timer);
+	timer_stop(&m->kill_timer);
 	session_sever(m);
 	LIST_FOREACH(r, &m->requests, link)
 		if (r->handle && r->handle->opened)

@@ -71,7 +71,7 @@ static void lk_done(struct frame *f, int child, int ret, const struct lk_reply *
 
 static void getlk_done(struct frame *f, int child, int ret, const struct lk_reply *reply)
 {
-	struct request *r = request_of(f);
+	struct request *r = request_answered(f, &ret);
 
 	if (ret < 0)
 		return request_error(r, ret);

@@ -92,7 +92,7 @@ struct mount {
 	struct io io;
 	struct buf *rx;			/* the buffer requests are received in */
 	struct frame *probe;		/* asking whether the graph has locks, before we answer the kernel */
-	struct timer probe_timer;
+	struct timer probe_timer, kill_timer;
 	LIST_HEAD(, request) requests;
 	LIST_HEAD(, node) nodes;
 	LIST_HEAD(, handle) handles;
@@ -124,7 +124,7 @@ struct mount {
 struct request {
 	struct mount *mount;
 	struct frame *root;
-	fuse_req_t req;			/* NULL: answered, or nobody waits */
+	fuse_req_t req;			/* NULL: nobody waits any more (request_answered()) */
 	LIST_ENTRY(request) link;
 	uint64_t changes;		/* mount->changes when it was wound */
 	struct inode *inode, *other;	/* held */
@@ -136,8 +136,9 @@ struct request {
 	struct fuse_file_info fi;
 	uint64_t offset;
 	uint32_t size, valid;
+	uint64_t id;
 	int lock_type;			/* F_RDLCK ... */
-	bool plus, cancelled;
+	bool plus, cancelled, interrupted;
 };
 
 /* ---- fuse.c */
@@ -190,6 +191,15 @@ struct gfid request_gfid(const struct request *r);
 static inline struct request *request_of(struct frame *root)
 {
 	return frame_data(root);
+}
+/* The request that was answered with *ret, which becomes -EINTR when nobody waits for it any more. */
+static inline struct request *request_answered(struct frame *root, int *ret)
+{
+	struct request *r = frame_data(root);
+
+	if (!r->req)
+		*ret = -EINTR;
+	return r;
 }
 
 /* ---- node.c */

@@ -16,7 +16,7 @@
 
 static void lookup_done(struct frame *f, int child, int ret, const struct lookup_reply *reply)
 {
-	struct request *r = request_of(f);
+	struct request *r = request_answered(f, &ret);
 
 	if (ret < 0)
 		return request_error(r, ret);
@@ -58,7 +58,7 @@ void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forg
 
 static void readlink_done(struct frame *f, int child, int ret, const struct readlink_reply *reply)
 {
-	struct request *r = request_of(f);
+	struct request *r = request_answered(f, &ret);
 
 	if (ret < 0)
 		return request_error(r, ret);
@@ -98,7 +98,7 @@ static struct request *make_new(fuse_req_t req, fuse_ino_t parent, const char *n
 /* The answer of whatever made r->name. */
 static void make_done(struct frame *f, int ret, const struct attr *attr, const struct attr *parent)
 {
-	struct request *r = request_of(f);
+	struct request *r = request_answered(f, &ret);
 
 	if (ret < 0)
 		return request_error(r, ret);
@@ -162,7 +162,7 @@ void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const cha
 
 static void link_done(struct frame *f, int child, int ret, const struct link_reply *reply)
 {
-	struct request *r = request_of(f);
+	struct request *r = request_answered(f, &ret);
 
 	if (ret < 0)
 		return request_error(r, ret);
@@ -185,7 +185,7 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *n
 
 static void remove_done(struct frame *f, int ret, const struct attr *attr, const struct attr *parent)
 {
-	struct request *r = request_of(f);
+	struct request *r = request_answered(f, &ret);
 
 	if (ret < 0)
 		return request_error(r, ret);
@@ -222,7 +222,7 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 static void rename_done(struct frame *f, int child, int ret, const struct rename_reply *reply)
 {
-	struct request *r = request_of(f);
+	struct request *r = request_answered(f, &ret);
 
 	if (ret < 0)
 		return request_error(r, ret);

@@ -4,20 +4,100 @@
  *
  * It is the scratch of the root frame of a call, so it costs no allocation of its own.  It holds the objects that
  * its continuation needs; the kernel holds them too while it waits, but not once the
- * connection has ended.  A signal to the waiting process cancels the call: whoever waits below answers.
+ * connection has ended.
+ *
+ * Signals: the kernel tells of any signal to the process that waits, also of one that it handles.  A wait for a lock
+ * ends with every signal, as fcntl(2) says.  Other operations are not interrupted by signals, as on a disk (a
+ * profiler's timer must not make stat fail), unless the process is being killed: the kernel then has SIGKILL
+ * pending for it.  Its call is cancelled, and the kernel answered at once: a brick that hangs does not make it immortal.
  */
 #include "config.h"
 
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "mount.h"
+
+enum { KILL_CHECK_MS = 1000 };
+
+/* Is SIGKILL pending for the thread?  That is so from the moment on that any signal has decided its end. */
+static bool is_being_killed(uint32_t tid)
+{
+	char path[32], status[4096];
+	unsigned long long pending = 0;
+
+	snprintf(path, sizeof path, "/proc/%u/status", tid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	ssize_t n = read(fd, status, sizeof status - 1);
+	close(fd);
+	status[n > 0 ? n : 0] = '\0';
+	const char *line = strstr(status, "\nSigPnd:");
+	return line && sscanf(line, "\nSigPnd: %llx", &pending) == 1 && (pending >> (SIGKILL - 1) & 1);
+}
+
+/* Nobody waits for r any more; its call ends when it does. */
+static void request_abandon(struct request *r)
+{
+	struct mount *m = r->mount;
+	const uint64_t id = r->id;
+	struct request *left;
+
+	r->interrupted = false;
+	if (r->inode)
+		node_recent_drop(m, r->inode);
+	if (r->other)
+		node_recent_drop(m, r->other);
+	call_cancel(r->root);
+	LIST_FOREACH(left, &m->requests, link) {
+		if (left->id != id)
+			continue;
+		fuse_reply_err(left->req, EINTR);
+		left->req = NULL;
+		return;
+	}
+}
+
+static void check_killed(struct timer *t)
+{
+	struct mount *m = container_of(t, struct mount, kill_timer);
+	struct request *r;
+	bool waiting;
+
+	do {
+		waiting = false;
+		LIST_FOREACH(r, &m->requests, link) {
+			if (!r->interrupted)
+				continue;
+			if (is_being_killed(frame_identity(r->root)->pid))
+				break;
+			waiting = true;
+		}
+		if (r)
+			request_abandon(r);	/* which may end others */
+	} while (r);
+	/* The kernel tells of the first signal only; a later one may be deadly. */
+	if (waiting)
+		timer_start(&m->kill_timer, xl_loop(m->xl), KILL_CHECK_MS, check_killed);
+}
 
 static void request_interrupted(fuse_req_t req, void *data)
 {
 	struct request *r = data;
+	struct mount *m = r->mount;
 
-	r->mount->stats.interrupts++;
-	call_cancel(r->root);
+	m->stats.interrupts++;
+	if (r->root->op == FOP_lk) {
+		call_cancel(r->root);
+		return;
+	}
+	r->interrupted = true;
+	/* Not now: libfuse holds locks, and the request may not have been wound yet. */
+	timer_start(&m->kill_timer, xl_loop(m->xl), 0, check_killed);
 }
 
 /* Supplementary groups: a read of /proc, so only when asked for. */
@@ -61,6 +141,7 @@ struct request *request_new(fuse_req_t req, fuse_ino_t ino)
 	r->mount = m;
 	r->root = root;
 	r->req = req;
+	r->id = m->stats.requests;
 	r->inode = inode_ref(node_inode(m, ino));
 	r->changes = m->changes;
 	LIST_INSERT_HEAD(&m->requests, r, link);
@@ -100,7 +181,8 @@ void request_end(struct request *r)
 void request_error(struct request *r, int err)
 {
 	assert(err <= 0);
-	fuse_reply_err(r->req, -err);
+	if (r->req)
+		fuse_reply_err(r->req, -err);
 	request_end(r);
 }
 

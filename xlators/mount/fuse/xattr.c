@@ -79,7 +79,7 @@ static void wind_get(struct request *r);
 
 static void getxattr_done(struct frame *f, int child, int ret, const struct getxattr_reply *reply)
 {
-	struct request *r = request_of(f);
+	struct request *r = request_answered(f, &ret);
 	struct mount *m = r->mount;
 	struct node *n = node_find(m, r->inode);
 
@@ -126,7 +126,7 @@ static void wind_set(struct request *r);
 
 static void setxattr_done(struct frame *f, int child, int ret, const struct setxattr_reply *reply)
 {
-	struct request *r = request_of(f);
+	struct request *r = request_answered(f, &ret);
 
 	if (request_retry(r, ret))
 		return wind_set(r);
@@ -139,7 +139,7 @@ static void wind_remove(struct request *r);
 
 static void removexattr_done(struct frame *f, int child, int ret, const struct removexattr_reply *reply)
 {
-	struct request *r = request_of(f);
+	struct request *r = request_answered(f, &ret);
 
 	if (request_retry(r, ret))
 		return wind_remove(r);
@@ -214,7 +214,7 @@ static void wind_list(struct request *r);
 
 static void listxattr_done(struct frame *f, int child, int ret, const struct listxattr_reply *reply)
 {
-	struct request *r = request_of(f);
+	struct request *r = request_answered(f, &ret);
 	const char *names = reply && reply->names ? (const char *)reply->names->data : NULL;
 	size_t len = names ? reply->names->len : 0, used = 0;
 

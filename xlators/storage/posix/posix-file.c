@@ -372,7 +372,7 @@ void posix_copy_file_range_run(struct posix_op *op)
 int posix_lk_begin(struct posix_op *op)
 {
 	if (!op->p->lk_told)
-		log_error(op->p->xl->name,
+		log_debug(op->p->xl->name,	/* each mount asks once, and tells what it means */
 			  "a lock was asked for: load features/posix-locks above this volume");
 	op->p->lk_told = true;
 	return -ENOSYS;
