@@ -2,7 +2,7 @@
 SCRIPT = tests/xlator/script.c tests/xlator/script.h tests/unit/unit.h
 SCRIPT_CFLAGS = $(UNIT_CFLAGS) -Wno-unused-parameter -DXLATOR_BUILD_DIR='"$(abs_builddir)"'
 
-SCRIPT_TESTS = tests/unit/test_call tests/unit/test_inode tests/xlator/test_afr
+SCRIPT_TESTS = tests/unit/test_call tests/unit/test_inode tests/xlator/test_afr tests/xlator/test_locks
 check_PROGRAMS += $(SCRIPT_TESTS)
 TESTS += $(SCRIPT_TESTS)
 
@@ -17,3 +17,7 @@ tests_unit_test_inode_LDADD = libglusterfs.la $(CHECK_LIBS)
 tests_xlator_test_afr_SOURCES = tests/xlator/test_afr.c $(SCRIPT) $(xlators_cluster_afr_afr_la_SOURCES)
 tests_xlator_test_afr_CFLAGS = $(SCRIPT_CFLAGS)
 tests_xlator_test_afr_LDADD = libglusterfs.la $(CHECK_LIBS)
+
+tests_xlator_test_locks_SOURCES = tests/xlator/test_locks.c $(SCRIPT) $(xlators_features_posix_locks_posix_locks_la_SOURCES)
+tests_xlator_test_locks_CFLAGS = $(SCRIPT_CFLAGS)
+tests_xlator_test_locks_LDADD = libglusterfs.la $(CHECK_LIBS)

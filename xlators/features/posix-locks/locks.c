@@ -11,8 +11,6 @@
 
 #include "locks.h"
 
-enum { DEADLOCK_DEPTH = 128 };
-
 struct lock_table *lock_table_new(void)
 {
 	struct lock_table *t = malloc(sizeof *t);
@@ -90,26 +88,40 @@ static bool holds_there(const struct lock_table *t, const struct held_lock *want
 	return false;
 }
 
-/* Somebody who waits before `until` (NULL: anybody) for something that excludes `want`. */
-static bool behind_somebody(const struct lock_table *t, const struct held_lock *want, const struct lock_request *until)
+/* Does anybody, on any inode, wait for something that the holder of `want` has? */
+static bool is_waited_for(const struct held_lock *want, const struct waiting *all)
+{
+	const struct lock_request *r;
+	const struct held_lock *h;
+
+	TAILQ_FOREACH(r, all, all_link)
+		TAILQ_FOREACH(h, &r->table->held, link)
+			if (same_holder(h, want) && exclude(h, &r->want) && !same_holder(&r->want, want))
+				return true;
+	return false;
+}
+
+/*
+ * Must `want` wait for its turn behind somebody who came before `until` (NULL: at all)?  Not a holder for whom others
+ * wait, here or on another inode: he would wait for them, and they for him, where no lock is in his way.
+ */
+static bool behind_somebody(const struct lock_table *t, const struct held_lock *want, const struct lock_request *until,
+			    const struct waiting *all)
 {
 	const struct lock_request *r;
 
-	/* Whoever already holds a lock there is let past: the others wait for him. */
-	if (holds_there(t, want))
-		return false;
 	TAILQ_FOREACH(r, &t->waiting, link) {
 		if (r == until)
 			break;
 		if (exclude(&r->want, want) && !same_holder(&r->want, want))
-			return true;
+			return !holds_there(t, want) && !is_waited_for(want, all);
 	}
 	return false;
 }
 
-bool lock_table_must_queue(const struct lock_table *t, const struct held_lock *want)
+bool lock_table_must_queue(const struct lock_table *t, const struct held_lock *want, const struct waiting *all)
 {
-	return behind_somebody(t, want, NULL);
+	return behind_somebody(t, want, NULL, all);
 }
 
 /* ---- taking and giving back ---- */
@@ -216,34 +228,49 @@ void lock_table_drop_fd(struct lock_table *t, const struct fd *fd)
 
 /* ---- waiting ---- */
 
-/*
- * Would `holder`, directly or through others, be waited for by whoever keeps `want` from being taken?  Depth
- * first over holders: those that hold something in the way, what each of them waits for, and so on.
- */
-static bool waits_for(const struct lock_table *t, const struct held_lock *want, const struct held_lock *holder,
-		      const struct waiting *all, int depth)
+/* Appends the requests of those who hold something in the way of `want`.  Whether `holder` is one of these. */
+static bool search(const struct lock_table *t, const struct held_lock *want, const struct held_lock *holder,
+		   const struct waiting *all, struct lock_request ***tail)
 {
 	const struct held_lock *h;
-	const struct lock_request *r;
+	struct lock_request *r;
 
-	if (depth > DEADLOCK_DEPTH)
-		return false;
 	TAILQ_FOREACH(h, &t->held, link) {
 		if (!exclude(h, want) || same_holder(h, want))
 			continue;
-		if (depth > 0 && same_holder(h, holder))
+		if (same_holder(h, holder))
 			return true;
-		TAILQ_FOREACH(r, all, all_link)
-			if (same_holder(&r->want, h) && waits_for(r->table, &r->want, holder, all, depth + 1))
-				return true;
+		TAILQ_FOREACH(r, all, all_link) {
+			if (r->seen || !same_holder(&r->want, h))
+				continue;
+			r->seen = true;
+			r->search_next = NULL;
+			**tail = r;
+			*tail = &r->search_next;
+		}
 	}
+	return false;
+}
+
+/* Would the holder of `want` wait for himself?  Breadth first over requests, each looked at once. */
+static bool is_deadlock(const struct lock_table *t, const struct held_lock *want, const struct waiting *all)
+{
+	struct lock_request *first = NULL, **tail = &first, *r;
+
+	TAILQ_FOREACH(r, all, all_link)
+		r->seen = false;
+	if (search(t, want, want, all, &tail))
+		return true;
+	for (r = first; r; r = r->search_next)
+		if (search(r->table, &r->want, want, all, &tail))
+			return true;
 	return false;
 }
 
 int lock_request_new(struct lock_table *t, const struct held_lock *want, bool keep, struct waiting *all,
 		     struct lock_request **ret_request)
 {
-	if (want->lock.kind == LK_POSIX && waits_for(t, want, want, all, 0))
+	if (want->lock.kind == LK_POSIX && is_deadlock(t, want, all))
 		return -EDEADLK;
 	struct lock_request *r = calloc(1, sizeof *r);
 	if (!r)
@@ -264,17 +291,41 @@ void lock_request_cancel(struct lock_request *r, struct waiting *all)
 	free(r);
 }
 
+/* Moves r to `ready` when its turn has come.  Whether it has. */
+static bool try_grant(struct lock_request *r, struct waiting *all, struct waiting *ready)
+{
+	struct lock_table *t = r->table;
+
+	if (r->keep ? lock_table_conflict(t, &r->want) : lock_table_conflict_io(t, &r->want))
+		return false;
+	if (behind_somebody(t, &r->want, r, all))
+		return false;
+	TAILQ_REMOVE(&t->waiting, r, link);
+	TAILQ_REMOVE(all, r, all_link);
+	r->error = r->keep ? lock_table_set(t, &r->want) : 0;
+	TAILQ_INSERT_TAIL(ready, r, link);
+	return true;
+}
+
 void lock_table_grant(struct lock_table *t, struct waiting *all, struct waiting *ready)
 {
 	for (struct lock_request *r = TAILQ_FIRST(&t->waiting), *next; r; r = next) {
 		next = TAILQ_NEXT(r, link);
-		const struct held_lock *other = r->keep ? lock_table_conflict(t, &r->want)
-							: lock_table_conflict_io(t, &r->want);
-		if (other || behind_somebody(t, &r->want, r))
+		try_grant(r, all, ready);
+	}
+}
+
+void lock_request_hurry(struct lock_request *r, struct waiting *all, struct waiting *ready)
+{
+	const struct held_lock *h;
+	struct lock_request *q;
+
+again:
+	TAILQ_FOREACH(h, &r->table->held, link) {
+		if (!exclude(h, &r->want) || same_holder(h, &r->want))
 			continue;
-		TAILQ_REMOVE(&t->waiting, r, link);
-		TAILQ_REMOVE(all, r, all_link);
-		r->error = r->keep ? lock_table_set(t, &r->want) : 0;
-		TAILQ_INSERT_TAIL(ready, r, link);
+		TAILQ_FOREACH(q, all, all_link)
+			if (same_holder(&q->want, h) && try_grant(q, all, ready))
+				goto again;	/* the lists have changed */
 	}
 }

@@ -26,6 +26,8 @@ struct lock_request {
 	TAILQ_ENTRY(lock_request) all_link;	/* of all tables */
 	struct lock_table *table;
 	struct held_lock want;
+	struct lock_request *search_next;	/* while a deadlock is looked for */
+	bool seen;
 	bool keep;			/* becomes a held lock; else only waits until it could */
 	int error;			/* when granted: 0, or -ENOMEM */
 	void *ctx;
@@ -44,8 +46,9 @@ void lock_table_free(struct lock_table *t);	/* nobody waits; takes NULL */
 const struct held_lock *lock_table_conflict(const struct lock_table *t, const struct held_lock *want);
 /* The same for a read or write, whose lock owner the kernel does not always tell: the same process counts as the holder. */
 const struct held_lock *lock_table_conflict_io(const struct lock_table *t, const struct held_lock *want);
-/* Must `want` wait for its turn behind somebody who came before?  Not when it already has a lock there. */
-bool lock_table_must_queue(const struct lock_table *t, const struct held_lock *want);
+/* Must `want` wait for its turn behind somebody who came before?  Not when it already has a lock there, or
+ * somebody waits for a lock that it has. */
+bool lock_table_must_queue(const struct lock_table *t, const struct held_lock *want, const struct waiting *all);
 /* Takes, changes or (F_UNLCK) gives back; nothing may conflict.  0 or -ENOMEM (nothing changed then). */
 int lock_table_set(struct lock_table *t, const struct held_lock *want);
 /* close(2) by a process: its POSIX locks go. */
@@ -55,6 +58,8 @@ void lock_table_drop_fd(struct lock_table *t, const struct fd *fd);
 /* A request that waits.  0, -ENOMEM, or -EDEADLK: the holder would wait for itself. */
 int lock_request_new(struct lock_table *t, const struct held_lock *want, bool keep, struct waiting *all,
 		     struct lock_request **ret_request);
+/* After a new request: those it waits for are let past others from now on.  As lock_table_grant(). */
+void lock_request_hurry(struct lock_request *r, struct waiting *all, struct waiting *ready);
 void lock_request_cancel(struct lock_request *r, struct waiting *all);	/* frees it */
 /* Moves the requests whose turn has come to `ready`, their locks taken. */
 void lock_table_grant(struct lock_table *t, struct waiting *all, struct waiting *ready);

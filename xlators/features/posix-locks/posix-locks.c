@@ -43,20 +43,17 @@ static struct lock_table *table_of(struct xlator *xl, struct inode *inode, bool 
 	return (struct lock_table *)(uintptr_t)*slot;
 }
 
-/* Answers those whose turn has come.  An answer may come back here with another request: they are all
- * taken out of the queue first. */
-static void grant(struct xlator *xl, struct lock_table *t)
+/* Answers those whose turn has come; they are in no queue any more. */
+static void answer_ready(struct xlator *xl, struct waiting *ready)
 {
 	struct pl *priv = xl->priv;
-	struct waiting ready = TAILQ_HEAD_INITIALIZER(ready);
 
-	lock_table_grant(t, &priv->all_waiting, &ready);
-	for (struct lock_request *r; (r = TAILQ_FIRST(&ready)); ) {
+	for (struct lock_request *r; (r = TAILQ_FIRST(ready)); ) {
 		struct frame *f = r->ctx;
 		void (*resume)(struct frame *, int) = r->resume;
 		int ret = r->error;
 
-		TAILQ_REMOVE(&ready, r, link);
+		TAILQ_REMOVE(ready, r, link);
 		free(r);
 		((struct pl_frame *)frame_data(f))->request = NULL;
 		frame_on_cancel(f, NULL);
@@ -65,23 +62,37 @@ static void grant(struct xlator *xl, struct lock_table *t)
 	}
 }
 
+/* Something was given back.  An answer may come back here with another request: all whose turn it is are taken out
+ * of the queue first. */
+static void grant(struct xlator *xl, struct lock_table *t)
+{
+	struct waiting ready = TAILQ_HEAD_INITIALIZER(ready);
+
+	lock_table_grant(t, &((struct pl *)xl->priv)->all_waiting, &ready);
+	answer_ready(xl, &ready);
+}
+
 static void pl_cancel(struct frame *f)
 {
 	struct pl *priv = f->xl->priv;
 	struct pl_frame *pf = frame_data(f);
 	struct lock_table *t = pf->request->table;
 	struct xlator *xl = f->xl;
+	struct inode *inode = inode_ref(pf->request->want.fd->inode);	/* t is its */
 
 	lock_request_cancel(pf->request, &priv->all_waiting);
 	fail(f, -EINTR);
 	grant(xl, t);
+	inode_unref(inode);
 }
 
-/* Queues a request; resume(f, 0 or -errno) when its turn has come. */
-static void wait_for(struct frame *f, struct lock_table *t, struct fd *fd, const struct held_lock *want, bool keep,
+/* Queues a request; resume(f, 0 or -errno) when its turn has come.  f may be gone afterwards. */
+static void wait_for(struct frame *f, struct lock_table *t, const struct held_lock *want, bool keep,
 		     void (*resume)(struct frame *, int))
 {
-	struct pl *priv = f->xl->priv;
+	struct waiting ready = TAILQ_HEAD_INITIALIZER(ready);
+	struct xlator *xl = f->xl;
+	struct pl *priv = xl->priv;
 	struct pl_frame *pf = frame_data(f);
 	struct lock_request *r;
 	int err = lock_request_new(t, want, keep, &priv->all_waiting, &r);
@@ -93,7 +104,9 @@ static void wait_for(struct frame *f, struct lock_table *t, struct fd *fd, const
 	r->ctx = f;
 	r->resume = resume;
 	pf->request = r;
+	lock_request_hurry(r, &priv->all_waiting, &ready);
 	frame_on_cancel(f, pl_cancel);
+	answer_ready(xl, &ready);
 }
 
 static struct held_lock wanted(const struct frame *f, struct fd *fd, const struct lock *lock)
@@ -132,6 +145,27 @@ static bool lk_is_sane(const struct lk_args *a)
 	       (l->type == F_RDLCK || l->type == F_WRLCK || l->type == F_UNLCK);
 }
 
+/*
+ * A flock that must wait gives up what its holder has first, as flock(2) does: two that go from a read to a write
+ * lock would wait for each other.
+ */
+static void lk_wait(struct frame *f, struct lock_table *t, const struct held_lock *want)
+{
+	struct held_lock none = *want;
+	struct xlator *xl = f->xl;
+
+	if (want->lock.kind != LK_FLOCK)
+		return wait_for(f, t, want, true, lk_granted);
+	none.lock.type = F_UNLCK;
+	int err = lock_table_set(t, &none);
+	if (err)
+		return fail(f, err);
+	struct inode *inode = inode_ref(want->fd->inode);	/* t is its */
+	wait_for(f, t, want, true, lk_granted);
+	grant(xl, t);
+	inode_unref(inode);
+}
+
 static void pl_lk(struct frame *f, const struct lk_args *a)
 {
 	struct pl *priv = f->xl->priv;
@@ -147,9 +181,9 @@ static void pl_lk(struct frame *f, const struct lk_args *a)
 		return fail(f, -ENOMEM);
 	*fd_slot(a->fd, xl) = 1;
 	if (a->lock.type != F_UNLCK && (lock_table_conflict(t, &want) ||
-					(a->cmd == LK_SETW && lock_table_must_queue(t, &want)))) {
+					(a->cmd == LK_SETW && lock_table_must_queue(t, &want, &priv->all_waiting)))) {
 		if (a->cmd == LK_SETW)
-			return wait_for(f, t, a->fd, &want, true, lk_granted);
+			return lk_wait(f, t, &want);
 		priv->refused++;
 		return fail(f, -EAGAIN);
 	}
@@ -228,6 +262,10 @@ static bool as_lock(const struct frame *f, struct held_lock *want, struct inode 
 		*inode = a->fd->inode;
 		want->lock.start = a->offset;
 		want->lock.end = a->offset + (a->data->len ? a->data->len - 1 : 0);
+		if (a->flags & WRITE_APPEND) {		/* wherever the end is */
+			want->lock.start = 0;
+			want->lock.end = UINT64_MAX;
+		}
 		return a->data->len > 0;
 	}
 	case FOP_truncate: {
@@ -258,7 +296,7 @@ static void mandatory_stat_done(struct frame *f, int child, int ret, const struc
 		return pass(f, 0);
 	if (!want.fd || (want.fd->flags & O_NONBLOCK))
 		return fail(f, -EAGAIN);
-	wait_for(f, t, want.fd, &want, false, mandatory_go);
+	wait_for(f, t, &want, false, mandatory_go);
 }
 
 /* Files without locks, and all without the option, pass at once. */
