@@ -195,9 +195,17 @@ static void say(struct xlator *xl, enum diag_level level, const char *key, const
 			  key ? key : "", key ? "\": " : "", text);
 		return;
 	}
-	for (size_t i = 0; v && key && i < v->nr_options; i++)
-		if (strcmp(v->options[i].key.text, key) == 0)
-			word = &v->options[i].value;
+	/* As it was written: perhaps by another spelling. */
+	const struct option *row = key ? option_find(xl->type->options, key) : NULL;
+	for (size_t i = 0; v && key && i < v->nr_options; i++) {
+		const char *written = v->options[i].key.text;
+
+		if (strcmp(written, key) != 0 && (!row || option_find(xl->type->options, written) != row ||
+						  row->kind == OPT_PATTERN_))
+			continue;
+		word = &v->options[i].value;
+		key = written;
+	}
 	struct vf_pos pos = word ? word->pos : (struct vf_pos){ 0, 0 };
 	const struct diag_source *src = pos.line ? &xl->graph->file->source : NULL;
 	diag_add(xl->graph->diag, level, src, pos, word && word->text ? strlen(word->text) : 0,

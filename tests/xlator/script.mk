@@ -2,7 +2,7 @@
 SCRIPT = tests/xlator/script.c tests/xlator/script.h tests/unit/unit.h
 SCRIPT_CFLAGS = $(UNIT_CFLAGS) -Wno-unused-parameter -DXLATOR_BUILD_DIR='"$(abs_builddir)"'
 
-SCRIPT_TESTS = tests/unit/test_call tests/unit/test_inode tests/xlator/test_afr tests/xlator/test_locks
+SCRIPT_TESTS = tests/unit/test_call tests/unit/test_inode tests/unit/test_graph tests/xlator/test_afr tests/xlator/test_locks tests/xlator/test_small
 check_PROGRAMS += $(SCRIPT_TESTS)
 TESTS += $(SCRIPT_TESTS)
 
@@ -14,6 +14,10 @@ tests_unit_test_inode_SOURCES = tests/unit/test_inode.c $(SCRIPT)
 tests_unit_test_inode_CFLAGS = $(SCRIPT_CFLAGS)
 tests_unit_test_inode_LDADD = libglusterfs.la $(CHECK_LIBS)
 
+tests_unit_test_graph_SOURCES = tests/unit/test_graph.c $(SCRIPT)
+tests_unit_test_graph_CFLAGS = $(SCRIPT_CFLAGS)
+tests_unit_test_graph_LDADD = libglusterfs.la $(CHECK_LIBS)
+
 tests_xlator_test_afr_SOURCES = tests/xlator/test_afr.c $(SCRIPT) $(xlators_cluster_afr_afr_la_SOURCES)
 tests_xlator_test_afr_CFLAGS = $(SCRIPT_CFLAGS)
 tests_xlator_test_afr_LDADD = libglusterfs.la $(CHECK_LIBS)
@@ -21,3 +25,8 @@ tests_xlator_test_afr_LDADD = libglusterfs.la $(CHECK_LIBS)
 tests_xlator_test_locks_SOURCES = tests/xlator/test_locks.c $(SCRIPT) $(xlators_features_posix_locks_posix_locks_la_SOURCES)
 tests_xlator_test_locks_CFLAGS = $(SCRIPT_CFLAGS)
 tests_xlator_test_locks_LDADD = libglusterfs.la $(CHECK_LIBS)
+
+# loads what is built
+tests_xlator_test_small_SOURCES = tests/xlator/test_small.c $(SCRIPT)
+tests_xlator_test_small_CFLAGS = $(SCRIPT_CFLAGS)
+tests_xlator_test_small_LDADD = libglusterfs.la $(CHECK_LIBS)

@@ -41,7 +41,7 @@ static int trace_choose(struct xlator *xl, const char *key, const char *list, bo
 		snprintf(name, sizeof name, "%.*s", (int)(len < 31 ? len : 31), word);
 		int op = fop_by_name(name);
 		if (op < 0) {
-			xl_error(xl, key, "\"%s\" is not an operation", name);
+			xl_error(xl, key, "\"%.*s\" is not an operation", (int)(len < 255 ? len : 255), word);
 			return -EINVAL;
 		}
 		priv->on[op] = on;
