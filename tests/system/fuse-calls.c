@@ -2,9 +2,10 @@
 /*
  * fuse-calls DIR [TEST] - every family of file system calls, tried in a directory of a mount.
  *
- * Each test works in a directory of its own below DIR and says what was not as POSIX or Linux have it. It is a
- * plain program, so that it can be tried on a local disk as well: what fails there is wrong here.
- * Wants root (devices, other users' files). Exit status: 0, or 1 and a line per failure.
+ * Each test works in a directory of its own below DIR and says what was not as POSIX or Linux have
+ * it. It is a plain program, so that it can be tried on a local disk as well: what fails there is
+ * wrong here. Wants root (devices, other users' files). Exit status: 0, or 1 and a line per
+ * failure.
  */
 #include "config.h"
 
@@ -38,13 +39,19 @@ static const char *test_name;
 
 static void failed(int line, const char *what)
 {
-	fprintf(stderr, "FAILED: %s, line %d: %s (errno now: %s)\n", test_name, line, what, strerror(errno));
+	fprintf(stderr, "FAILED: %s, line %d: %s (errno now: %s)\n", test_name, line, what,
+		strerror(errno));
 	failures++;
 }
 
 #define CHECK(x) do { errno = 0; if (!(x)) failed(__LINE__, #x); } while (0)
 #define OK(x) CHECK((x) >= 0)
-#define FAILS(err, x) do { errno = 0; if ((x) != -1 || errno != (err)) failed(__LINE__, #x " fails with " #err); } while (0)
+#define FAILS(err, x)                                                                              \
+	do {                                                                                       \
+		errno = 0;                                                                         \
+		if ((x) != -1 || errno != (err))                                                   \
+			failed(__LINE__, #x " fails with " #err);                                  \
+	} while (0)
 
 static struct stat stat_of(const char *path)
 {
@@ -244,7 +251,8 @@ static void test_attributes(void)
 	put("new", "");
 	after = stat_of(".");
 	CHECK(!same_time(before.st_mtim, after.st_mtim) && after.st_mtime > 1500000000);
-	CHECK(stat_of("new").st_ino == stat_of("new").st_ino && stat_of("new").st_ino != stat_of("f").st_ino);
+	CHECK(stat_of("new").st_ino == stat_of("new").st_ino &&
+	      stat_of("new").st_ino != stat_of("f").st_ino);
 	CHECK(stat_of("f").st_blksize >= 4096 && stat_of("f").st_dev == stat_of(".").st_dev);
 }
 
@@ -293,7 +301,8 @@ static void test_data(void)
 {
 	enum { SIZE = 5 << 20 };
 	static uint8_t out[SIZE], in[SIZE];
-	const size_t steps[] = { 1, 100, 4095, 4096, 4097, 16383, 16384, 16385, 65536, 131073, 1 << 20, (1 << 20) + 7 };
+	const size_t steps[] = { 1,	100,   4095,  4096,   4097,    16383,
+				 16384, 16385, 65536, 131073, 1 << 20, (1 << 20) + 7 };
 	size_t at = 0;
 	int fd = open("f", O_RDWR | O_CREAT | O_EXCL, 0600);
 
@@ -511,7 +520,8 @@ static void test_space(void)
 
 	struct statvfs s;
 	OK(statvfs(".", &s));
-	CHECK(s.f_blocks > 0 && s.f_bfree <= s.f_blocks && s.f_bsize >= 512 && s.f_namemax == 255 && s.f_files > 0);
+	CHECK(s.f_blocks > 0 && s.f_bfree <= s.f_blocks && s.f_bsize >= 512 && s.f_namemax == 255 &&
+	      s.f_files > 0);
 }
 
 /* ---- directories ---- */
@@ -531,7 +541,8 @@ static void test_listing(void)
 	char name[64];
 
 	for (int i = 0; i < N; i++) {
-		snprintf(name, sizeof name, "%s%d", i % 2 ? "file-with-a-rather-long-name-" : "f", i);
+		snprintf(name, sizeof name, "%s%d", i % 2 ? "file-with-a-rather-long-name-" : "f",
+			 i);
 		int fd = open(name, O_CREAT | O_WRONLY, 0600);
 		CHECK(fd >= 0);
 		close(fd);
@@ -606,7 +617,8 @@ static void test_listing_fresh(void)
 		OK(chmod(name, 0600));
 	}
 	while ((e = readdir(d)))
-		if (e->d_name[0] != '.' && (stat(e->d_name, &st) != 0 || (st.st_mode & 07777) != 0600))
+		if (e->d_name[0] != '.' &&
+		    (stat(e->d_name, &st) != 0 || (st.st_mode & 07777) != 0600))
 			wrong++;
 	CHECK(wrong == 0);
 	closedir(d);
@@ -640,7 +652,8 @@ static void test_xattrs(void)
 	FAILS(ENODATA, removexattr("f", "user.a"));
 	fill((uint8_t *)big, sizeof big, 9);
 	if (setxattr("f", "user.big", big, sizeof big, 0) == 0) {
-		CHECK(getxattr("f", "user.big", got, sizeof got) == sizeof big && memcmp(big, got, sizeof big) == 0);
+		CHECK(getxattr("f", "user.big", got, sizeof got) == sizeof big &&
+		      memcmp(big, got, sizeof big) == 0);
 	} else {
 		int why = errno;		/* the brick's disk cannot */
 
@@ -660,7 +673,8 @@ static void test_xattrs(void)
 	OK(symlink("f", "s"));
 	FAILS(EPERM, lsetxattr("s", "user.a", "v", 1, 0));
 
-	/* file capabilities: not there is remembered, so setting them must be seen, and a write clears them */
+	/* file capabilities: not there is remembered, so setting them must be seen, and a write
+	 * clears them */
 	const uint8_t cap[20] = { 1, 0, 0, 2, 0, 4 };
 	FAILS(ENODATA, getxattr("f", "security.capability", got, 100));
 	OK(setxattr("f", "security.capability", cap, sizeof cap, 0));
@@ -703,7 +717,8 @@ static int child_sees_lock(void)
 		return 2;
 	if (fcntl_lock(fd, F_SETLK, F_RDLCK, 120, 1) != -1 || (errno != EAGAIN && errno != EACCES))
 		return 3;
-	if (fcntl_lock(fd, F_SETLK, F_WRLCK, 0, 100) != 0 || fcntl_lock(fd, F_SETLK, F_WRLCK, 150, 0) != 0)
+	if (fcntl_lock(fd, F_SETLK, F_WRLCK, 0, 100) != 0 ||
+	    fcntl_lock(fd, F_SETLK, F_WRLCK, 150, 0) != 0)
 		return 4;
 	return 0;
 }
@@ -923,7 +938,8 @@ static void test_parallel(void)
 				_exit(2);
 			snprintf(path, sizeof path, "d%d-%d/f", p, i);
 			int fd = open(path, O_CREAT | O_EXCL | O_RDWR, 0600);
-			if (fd < 0 || write(fd, path, 10) != 10 || close(fd) != 0 || rename(path, "shared") != 0)
+			if (fd < 0 || write(fd, path, 10) != 10 || close(fd) != 0 ||
+			    rename(path, "shared") != 0)
 				_exit(3);
 			snprintf(path, sizeof path, "d%d-%d", p, i);
 			if (i % 2 && rmdir(path) != 0)
@@ -950,10 +966,12 @@ static const struct {
 	void (*run)(void);
 } tests[] = {
 #define T(f) { #f, f }
-	T(test_names), T(test_special), T(test_links), T(test_rename), T(test_attributes), T(test_size),
-	T(test_data), T(test_open_flags), T(test_direct), T(test_mmap), T(test_unlinked), T(test_space),
-	T(test_listing), T(test_listing_fresh), T(test_xattrs), T(test_locks), T(test_flock), T(test_users),
-	T(test_exec), T(test_handles), T(test_parallel),
+	T(test_names),	    T(test_special),	   T(test_links),    T(test_rename),
+	T(test_attributes), T(test_size),	   T(test_data),     T(test_open_flags),
+	T(test_direct),	    T(test_mmap),	   T(test_unlinked), T(test_space),
+	T(test_listing),    T(test_listing_fresh), T(test_xattrs),   T(test_locks),
+	T(test_flock),	    T(test_users),	   T(test_exec),     T(test_handles),
+	T(test_parallel),
 #undef T
 };
 

@@ -1,16 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-3.0-or-later
-# mount/fuse as programs meet it: every family of system calls on several graphs, options of the mount, two hosts on
-# one volume (close-to-open), ends of all kinds.
+# mount/fuse as programs meet it: every family of system calls on several graphs, options of the
+# mount, two hosts on one volume (close-to-open), ends of all kinds.
 
-# Not in the mount namespaces that other tests make meanwhile: a copy of a mount there would keep it alive after umount.
+# Not in the mount namespaces that other tests make meanwhile: a copy of a mount there would keep it
+# alive after umount.
 if [ -z "${GF_OWN_MOUNTS:-}" ] && unshare --mount true 2>/dev/null; then
 	GF_OWN_MOUNTS=1 exec unshare --mount --propagation private "$0" "$@"
 fi
 . "${GF_SRCDIR:-$(dirname "$0")/../..}/tests/functions.sh"
 
 need_mount
-need_xlator storage/posix features/posix-locks performance/io-threads protocol/client protocol/server
+need_xlator storage/posix features/posix-locks performance/io-threads
+need_xlator protocol/client protocol/server
 calls=${GF_FUSE_CALLS:-$PWD/tests/system/fuse-calls}
 [ -x "$calls" ] || skip "no $calls (make check builds it)"
 mkdir "$TMP/brick" "$TMP/mnt" "$TMP/other"
@@ -24,7 +26,8 @@ stack()
 	shift 2
 	for type; do
 		n=$((n + 1))
-		printf 'volume v%d\n  type %s\n  subvolumes %s\nend-volume\n' "$n" "$type" "$below" >>"$file"
+		printf 'volume v%d\n  type %s\n  subvolumes %s\nend-volume\n' "$n" "$type" \
+			"$below" >>"$file"
 		below=v$n
 	done
 }
@@ -56,7 +59,7 @@ graphs()
 {
 	stack "$TMP/locks.vol" "$TMP/brick" features/posix-locks performance/io-threads
 	all_calls plain
-	grep -q 'keep no locks' "$TMP/plain.log" || fail "locks of this host only, and the log does not say so"
+	grep -q 'keep no locks' "$TMP/plain.log" || fail "the log does not say that there are no locks"
 	all_calls locks
 	! grep -q 'keep no locks' "$TMP/locks.log" || fail "the log says that there are no locks"
 	all_calls locks --attr-timeout=0 --entry-timeout=0
@@ -68,8 +71,8 @@ options()
 	local line
 
 	note "options of the mount"
-	start_mount plain "$TMP/plain.vol" "$TMP/mnt" --fs-name 'a name, with a comma' -o noexec,noatime,nodiratime ||
-		die "cannot mount"
+	start_mount plain "$TMP/plain.vol" "$TMP/mnt" --fs-name 'a name, with a comma' \
+		-o noexec,noatime,nodiratime || die "cannot mount"
 	line=$(grep " $TMP/mnt " /proc/self/mounts)
 	check grep -q 'a\\040name,\\040with' <<<"$line"
 	check grep -q ' fuse.glusterfs rw,nosuid,nodev,noexec,noatime' <<<"$line"
@@ -85,7 +88,8 @@ options()
 	umount "$TMP/mnt"
 	ended
 	expect error 'no mount option "noexce"' glusterfs -f "$TMP/plain.vol" -o noexce "$TMP/mnt"
-	expect error 'direct-io-mode.*perhaps' glusterfs -f "$TMP/plain.vol" --xlator-option fuse.direct-io-mode=perhaps "$TMP/mnt"
+	expect error 'direct-io-mode.*perhaps' glusterfs -f "$TMP/plain.vol" \
+		--xlator-option fuse.direct-io-mode=perhaps "$TMP/mnt"
 	check not_mounted "$TMP/mnt"
 }
 
@@ -111,10 +115,12 @@ bad_mount_points()
 	expect error 'umount '"$TMP/mnt" glusterfs -f "$TMP/plain.vol" "$TMP/mnt"
 	umount "$TMP/mnt" || fail "umount of a dead mount"
 	client_volume client 1 brick >"$TMP/nobody.vol"
-	expect error 'not permitted to mount.*root' setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin \
+	expect error 'not permitted to mount.*root' \
+		setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin \
 		"$SBIN/glusterfs" --xlator-path="$XLATORS" -l - -N -f "$TMP/nobody.vol" "$TMP/other"
-	expect error 'no FUSE.*modprobe fuse' unshare --mount bash -c 'mount -t tmpfs none /dev && mknod /dev/null c 1 3 &&
-		exec "$@"' - "$SBIN/glusterfs" --xlator-path="$XLATORS" -l - -N -f "$TMP/nobody.vol" "$TMP/other"
+	expect error 'no FUSE.*modprobe fuse' \
+		unshare --mount bash -c 'mount -t tmpfs none /dev && mknod /dev/null c 1 3 && exec "$@"' - \
+		"$SBIN/glusterfs" --xlator-path="$XLATORS" -l - -N -f "$TMP/nobody.vol" "$TMP/other"
 	check not_mounted "$TMP/other"
 }
 
@@ -174,19 +180,19 @@ close_to_open()
 	note "two mounts: what one has closed the other reads when it opens it"
 	start_daemon server -f "$TMP/server.vol" || die "no server"
 	server=$pid
-	start_mount a "$TMP/client.vol" "$a" --attr-timeout=60 --entry-timeout=60 || die "cannot mount"
-	start_mount b "$TMP/client.vol" "$b" --attr-timeout=60 --entry-timeout=60 || die "cannot mount"
+	start_mount a "$TMP/client.vol" "$a" -a 60 -e 60 || die "cannot mount"
+	start_mount b "$TMP/client.vol" "$b" -a 60 -e 60 || die "cannot mount"
 	for ((i = 0; i < 30; i++)); do
-		# new, longer, shorter, of the same length, appended to, each after the other has it in its cache
+		# new, longer, shorter, of the same length, appended to, each while the other has it in its cache
 		for text in "one $i" "longer than before $i" "$i" "same size"; do
 			echo "$text" >"$a/f"
-			[ "$(cat "$b/f")" = "$text" ] || fail "round $i: b read '$(cat "$b/f")', not '$text'"
+			[ "$(cat "$b/f")" = "$text" ] || fail "round $i: b did not read '$text'"
 			echo "${text^^}" >"$b/f"
-			[ "$(cat "$a/f")" = "${text^^}" ] || fail "round $i: a did not read '${text^^}'"
+			[ "$(cat "$a/f")" = "${text^^}" ] || fail "round $i: a did not read its text"
 			echo more >>"$a/f"
-			[ "$(tail -n 1 "$b/f")" = more ] || fail "round $i: b did not read what was appended"
+			[ "$(tail -n 1 "$b/f")" = more ] || fail "round $i: b did not read more"
 			echo and more >>"$b/f"
-			[ "$(tail -n 1 "$a/f")" = "and more" ] || fail "round $i: a did not read what was appended"
+			[ "$(tail -n 1 "$a/f")" = "and more" ] || fail "round $i: a did not read more"
 		done
 		# pages in place, size and name as before
 		dd if=/dev/urandom of="$a/big" bs=64k count=3 conv=notrunc status=none

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * attr.c - attributes between the graph and the kernel: conversions, GETATTR, SETATTR, ACCESS, STATFS.
+ * attr.c - attributes between the graph and the kernel: conversions, GETATTR, SETATTR, ACCESS,
+ * STATFS.
  */
 #include "config.h"
 
@@ -8,8 +9,9 @@
 
 #include "mount.h"
 
-/* What programs take as the best size of an I/O.  stdio writes so much at a time, which without the kernel's
- * writeback cache is a request each; 128 KiB would make glibc map and unmap a buffer per FILE. */
+/* What programs take as the best size of an I/O.  stdio writes so much at a time, which without
+ * the kernel's writeback cache is a request each; 128 KiB would make glibc map and unmap a
+ * buffer per FILE. */
 enum { ATTR_BLKSIZE = 64 << 10 };
 
 static struct timespec timespec_of(const struct ts *t)
@@ -45,13 +47,15 @@ double mount_seconds(uint64_t ns)
 	return ns / 1e9;
 }
 
-int entry_fill(struct mount *m, struct inode *inode, const struct attr *attr, struct fuse_entry_param *e)
+int entry_fill(struct mount *m, struct inode *inode, const struct attr *attr,
+	       struct fuse_entry_param *e)
 {
 	if (!node_lookup(m, inode))
 		return -ENOMEM;
 	*e = (struct fuse_entry_param){
 		.ino = node_id(m, inode),
-		/* An address may be used again; a file handle made for the old object then shows by this. */
+		/* An address may be used again; a file handle made for the old object then shows
+		 * by this. */
 		.generation = (uint32_t)gfid_hash(&inode->gfid),
 		.attr_timeout = m->attr_timeout_ms / 1e3,
 		.entry_timeout = m->entry_timeout_ms / 1e3,
@@ -66,7 +70,8 @@ void request_entry(struct request *r, const struct attr *attr)
 	struct fuse_entry_param e;
 
 	if (!attr_present(attr) || gfid_is_none(&attr->gfid)) {
-		log_error(m->xl->name, "an answer to %s without attributes or identity", fop_names[r->root->op]);
+		log_error(m->xl->name, "an answer to %s without attributes or identity",
+			  fop_names[r->root->op]);
 		return request_error(r, -EIO);
 	}
 	_cleanup_inode_ struct inode *inode = inode_get(xl_inodes(m->xl), &attr->gfid, attr->mode);
@@ -159,12 +164,15 @@ static void setattr_done(struct frame *f, int child, int ret, const struct setat
 
 static void setattr_rest(struct request *r)
 {
-	struct setattr_args a = { .inode = r->inode, .fd = r->fd, .attr = r->attr, .valid = r->valid };
+	struct setattr_args a = {
+		.inode = r->inode, .fd = r->fd, .attr = r->attr, .valid = r->valid
+	};
 
 	wind_setattr(r->root, 0, &a, setattr_done);
 }
 
-static void setattr_truncate_done(struct frame *f, int child, int ret, const struct truncate_reply *reply)
+static void setattr_truncate_done(struct frame *f, int child, int ret,
+				  const struct truncate_reply *reply)
 {
 	struct request *r = request_answered(f, &ret);
 
@@ -203,16 +211,19 @@ static uint32_t valid_bits(int to_set)
 	return valid;
 }
 
-/* A kernel with a writeback cache brings the times of written files later, also of those that are removed by then. */
+/* A kernel with a writeback cache brings the times of written files later, also of those that
+ * are removed by then. */
 static bool flushes_times(const struct request *r, int to_set)
 {
 	const struct node *n = node_find(r->mount, r->inode);
 	const int times = FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_CTIME;
 
-	return r->mount->writeback_cache && n && n->gone && LIST_EMPTY(&n->handles) && !(to_set & ~times);
+	return r->mount->writeback_cache && n && n->gone && LIST_EMPTY(&n->handles) &&
+	       !(to_set & ~times);
 }
 
-void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, struct fuse_file_info *fi)
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set,
+		struct fuse_file_info *fi)
 {
 	struct request *r = request_new_change(req, ino);
 
@@ -253,7 +264,8 @@ void op_access(fuse_req_t req, fuse_ino_t ino, int mask)
 
 	if (!r)
 		return;
-	wind_access(r->root, 0, &(struct access_args){ .inode = r->inode, .mask = mask }, access_done);
+	wind_access(r->root, 0, &(struct access_args){ .inode = r->inode, .mask = mask },
+		    access_done);
 }
 
 static void statfs_done(struct frame *f, int child, int ret, const struct statfs_reply *reply)

@@ -2,8 +2,8 @@
 /*
  * dir.c - directories: open, list, sync.
  *
- * The kernel (before 6.14) asks for a page of entries at a time.  We fetch larger pieces and keep the rest of
- * one in the handle.  What is kept gets old, so attributes from it are given only
+ * The kernel (before 6.14) asks for a page of entries at a time.  We fetch larger pieces and keep
+ * the rest of one in the handle.  What is kept gets old, so attributes from it are given only
  *  - while they are younger than the timeouts, of which the kernel gets what is left;
  *  - if we have changed nothing in this directory since (the kernel would believe in a name again
  *    that it has just removed);
@@ -50,7 +50,8 @@ void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (!r->handle)
 		return request_error(r, -ENOMEM);
 	r->fi = *fi;
-	wind_opendir(r->root, 0, &(struct opendir_args){ .inode = r->inode, .fd = r->handle->fd }, opendir_done);
+	wind_opendir(r->root, 0, &(struct opendir_args){ .inode = r->inode, .fd = r->handle->fd },
+		     opendir_done);
 }
 
 /* ---- filling the kernel's buffer ---- */
@@ -85,7 +86,8 @@ static bool is_dot(const struct dirent_entry *e)
 }
 
 /* The object of an entry whose attributes may be given: a new reference, or NULL. */
-static struct inode *fresh_inode(struct mount *m, const struct handle *h, const struct dirent_entry *e)
+static struct inode *fresh_inode(struct mount *m, const struct handle *h,
+				 const struct dirent_entry *e)
 {
 	const struct node *dir = node_find(m, h->fd->inode);
 
@@ -110,8 +112,10 @@ static double time_left(uint64_t timeout_ms, uint64_t age_ns)
 	return timeout_ms * 1000000 > age_ns ? mount_seconds(timeout_ms * 1000000 - age_ns) : 0;
 }
 
-/* Adds an entry with what may be said about it.  The size it takes; more than `room`: it was not added. */
-static size_t add_plus(struct request *r, struct handle *h, const struct dirent_entry *e, size_t used, size_t *nr)
+/* Adds an entry with what may be said about it.  The size it takes; more than there is room for:
+ * it was not added. */
+static size_t add_plus(struct request *r, struct handle *h, const struct dirent_entry *e,
+		       size_t used, size_t *nr)
 {
 	struct mount *m = r->mount;
 	uint64_t age_ns = loop_now_ns(xl_loop(m->xl)) - h->piece_ns;
@@ -123,7 +127,8 @@ static size_t add_plus(struct request *r, struct handle *h, const struct dirent_
 		p.attr_timeout = time_left(m->attr_timeout_ms, age_ns);
 		p.entry_timeout = time_left(m->entry_timeout_ms, age_ns);
 	}
-	size_t need = fuse_add_direntry_plus(r->req, m->out + used, r->size - used, e->name, &p, e->cookie);
+	size_t need = fuse_add_direntry_plus(r->req, m->out + used, r->size - used, e->name, &p,
+					     e->cookie);
 	if (!p.ino)
 		return need;
 	if (need > r->size - used) {
@@ -140,7 +145,8 @@ static size_t add_plain(struct request *r, const struct dirent_entry *e, size_t 
 	struct stat st = { .st_mode = e->attr.mode };
 
 	st.st_ino = gfid_is_none(&e->attr.gfid) ? 0xffffffff : gfid_ino(&e->attr.gfid);
-	return fuse_add_direntry(r->req, r->mount->out + used, r->size - used, e->name, &st, e->cookie);
+	return fuse_add_direntry(r->req, r->mount->out + used, r->size - used, e->name, &st,
+				 e->cookie);
 }
 
 /* Answers from the piece of the handle (an empty one is the end of the directory), and ends. */
@@ -152,7 +158,8 @@ static void reply_listing(struct request *r, struct handle *h)
 	if (!make_room(m, r->size))
 		return request_error(r, -ENOMEM);
 	while (h->at) {
-		size_t need = r->plus ? add_plus(r, h, h->at, used, &nr) : add_plain(r, h->at, used);
+		size_t need = r->plus ? add_plus(r, h, h->at, used, &nr)
+				      : add_plain(r, h->at, used);
 
 		if (need > r->size - used)
 			break;
@@ -162,7 +169,8 @@ static void reply_listing(struct request *r, struct handle *h)
 	}
 	if (used == 0 && h->at) {
 		piece_drop(h);
-		return request_error(r, -EINVAL);	/* no room for a single one; an empty answer would be the end */
+		/* no room for a single one; an empty answer would be the end */
+		return request_error(r, -EINVAL);
 	}
 	if (!h->at)
 		piece_drop(h);
@@ -204,7 +212,8 @@ static void readdirp_done(struct frame *f, int child, int ret, const struct read
 	listing_done(request_of(f), ret, reply ? reply->entries : NULL);
 }
 
-static void list(fuse_req_t req, fuse_ino_t ino, size_t size, uint64_t off, struct fuse_file_info *fi, bool plus)
+static void list(fuse_req_t req, fuse_ino_t ino, size_t size, uint64_t off,
+		 struct fuse_file_info *fi, bool plus)
 {
 	struct request *r = request_new(req, ino);
 	struct handle *h = handle_of(fi);
@@ -218,15 +227,18 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, uint64_t off, stru
 	r->size = size < MOUNT_IO_MAX ? size : MOUNT_IO_MAX;
 	r->plus = plus;
 	uint64_t age_ns = loop_now_ns(xl_loop(m->xl)) - h->piece_ns;
-	if (h->at && h->at_cookie == off && (!plus || (h->piece_plus && age_ns < m->attr_timeout_ms * 1000000))) {
+	if (h->at && h->at_cookie == off &&
+	    (!plus || (h->piece_plus && age_ns < m->attr_timeout_ms * 1000000))) {
 		m->stats.listings_local++;
 		return reply_listing(r, h);
 	}
 	if (plus)
-		wind_readdirp(r->root, 0, &(struct readdirp_args){ .fd = r->fd, .offset = off, .size = want },
+		wind_readdirp(r->root, 0,
+			      &(struct readdirp_args){ .fd = r->fd, .offset = off, .size = want },
 			      readdirp_done);
 	else
-		wind_readdir(r->root, 0, &(struct readdir_args){ .fd = r->fd, .offset = off, .size = want },
+		wind_readdir(r->root, 0,
+			     &(struct readdir_args){ .fd = r->fd, .offset = off, .size = want },
 			     readdir_done);
 }
 
@@ -235,7 +247,8 @@ void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct f
 	list(req, ino, size, off, fi, false);
 }
 
-void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		    struct fuse_file_info *fi)
 {
 	list(req, ino, size, off, fi, true);
 }
@@ -250,6 +263,6 @@ void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_
 	struct request *r = request_new(req, ino);
 
 	if (r)
-		wind_fsyncdir(r->root, 0, &(struct fsyncdir_args){ .fd = handle_fd(fi), .datasync = datasync != 0 },
-			      fsyncdir_done);
+		wind_fsyncdir(r->root, 0, &(struct fsyncdir_args){
+			.fd = handle_fd(fi), .datasync = datasync != 0 }, fsyncdir_done);
 }

@@ -41,7 +41,8 @@ static void open_done(struct frame *f, int child, int ret, const struct open_rep
 		return request_error(r, ret);
 	}
 	bool truncated = r->handle->fd->flags & O_TRUNC;
-	const struct attr *before = attr_present(&reply->before) || truncated ? &reply->before : &reply->attr;
+	const struct attr *before =
+		attr_present(&reply->before) || truncated ? &reply->before : &reply->attr;
 	r->fi.keep_cache = node_opened(m, r->inode, before, &reply->attr, truncated, r->changes);
 	handle_opened(m, r->handle, &r->fi);
 	if (reply_lost(m, fuse_reply_open(r->req, &r->fi)))
@@ -52,7 +53,8 @@ static void open_done(struct frame *f, int child, int ret, const struct open_rep
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct mount *m = fuse_req_userdata(req);
-	struct request *r = fi->flags & O_TRUNC ? request_new_change(req, ino) : request_new(req, ino);
+	struct request *r =
+		fi->flags & O_TRUNC ? request_new_change(req, ino) : request_new(req, ino);
 
 	if (!r)
 		return;
@@ -77,8 +79,9 @@ static void create_done(struct frame *f, int child, int ret, const struct create
 	int err = ret < 0 ? ret : entry_fill(m, r->other, &reply->attr, &e);
 	if (err) {
 		handle_free(m, r->handle);
-		/* Somebody else made the name after the kernel looked.  Told that what it knows is stale, the kernel looks
-		 * again and opens what is there, with its permission checks. */
+		/* Somebody else made the name after the kernel looked.  Told that what it knows
+		 * is stale, the kernel looks again and opens what is there, with its permission
+		 * checks. */
 		if (err == -EEXIST && !(r->fi.flags & O_EXCL))
 			err = -ESTALE;
 		return request_error(r, err);
@@ -97,7 +100,8 @@ static void create_done(struct frame *f, int child, int ret, const struct create
 	request_end(r);
 }
 
-void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+	       struct fuse_file_info *fi)
 {
 	struct mount *m = fuse_req_userdata(req);
 	struct request *r = request_new_change(req, parent);
@@ -158,7 +162,8 @@ static void write_done(struct frame *f, int child, int ret, const struct write_r
 	request_end(r);
 }
 
-void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t off, struct fuse_file_info *fi)
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t off,
+	      struct fuse_file_info *fi)
 {
 	struct request *r = request_new_change(req, ino);
 
@@ -170,13 +175,14 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, of
 	call_identity(r->root)->lk_owner = fi->lock_owner;
 	struct write_args a = { .fd = handle_fd(fi), .data = r->buf, .offset = off };
 	/*
-	 * The offset of an append is where the kernel believes the end to be; another host may have moved it.
-	 * Not for pages that are written back: their place is known.  fi->flags are those of
-	 * now (fcntl(F_SETFL) may have changed them since the open).
+	 * The offset of an append is where the kernel believes the end to be; another host may have
+	 * moved it. Not for pages that are written back: their place is known.  fi->flags are those
+	 * of now (fcntl(F_SETFL) may have changed them since the open).
 	 */
 	if ((fi->flags & O_APPEND) && !fi->writepage && !r->mount->writeback_cache)
 		a.flags |= WRITE_APPEND;
-	/* After a buffered O_SYNC write the kernel sends an FSYNC; after a direct one it does not. */
+	/* After a buffered O_SYNC write the kernel sends an FSYNC; after a direct one it does
+	 * not. */
 	if ((fi->flags & O_DSYNC) && (fi->flags & O_DIRECT) && !fi->writepage)
 		a.flags |= WRITE_DSYNC;
 	wind_write(r->root, 0, &a, write_done);
@@ -196,7 +202,8 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
 	struct request *r = request_new(req, ino);
 
 	if (r)
-		wind_fsync(r->root, 0, &(struct fsync_args){ .fd = handle_fd(fi), .datasync = datasync != 0 },
+		wind_fsync(r->root, 0,
+			   &(struct fsync_args){ .fd = handle_fd(fi), .datasync = datasync != 0 },
 			   fsync_done);
 }
 
@@ -214,10 +221,12 @@ void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (!r)
 		return;
 	call_identity(r->root)->lk_owner = fi->lock_owner;
-	wind_flush(r->root, 0, &(struct flush_args){ .fd = handle_fd(fi), .owner = fi->lock_owner }, flush_done);
+	wind_flush(r->root, 0, &(struct flush_args){ .fd = handle_fd(fi), .owner = fi->lock_owner },
+		   flush_done);
 }
 
-/* Nobody waits for it: the translators are told by the core, when the last operation on the file has ended. */
+/* Nobody waits for it: the translators are told by the core, when the last operation on the file
+ * has ended. */
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct mount *m = fuse_req_userdata(req);
@@ -243,13 +252,16 @@ static void fallocate_done(struct frame *f, int child, int ret, const struct fal
 	request_error(r, ret < 0 ? ret : 0);
 }
 
-void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *fi)
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
+		  struct fuse_file_info *fi)
 {
 	struct request *r = request_new_change(req, ino);
 
 	if (!r)
 		return;
-	struct fallocate_args a = { .fd = handle_fd(fi), .mode = mode, .offset = offset, .length = length };
+	struct fallocate_args a = {
+		.fd = handle_fd(fi), .mode = mode, .offset = offset, .length = length
+	};
 	wind_fallocate(r->root, 0, &a, fallocate_done);
 }
 
@@ -271,14 +283,16 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse
 		return;
 	if (whence != SEEK_DATA && whence != SEEK_HOLE)
 		return request_error(r, -EINVAL);
-	/* Pages that only the kernel has are no holes, but the brick would say so: the kernel does without us then. */
+	/* Pages that only the kernel has are no holes, but the brick would say so: the kernel
+	 * does without us then. */
 	if (r->mount->writeback_cache)
 		return request_error(r, -ENOSYS);
 	struct seek_args a = { .fd = handle_fd(fi), .offset = off, .whence = whence };
 	wind_seek(r->root, 0, &a, seek_done);
 }
 
-static void copy_done(struct frame *f, int child, int ret, const struct copy_file_range_reply *reply)
+static void copy_done(struct frame *f, int child, int ret,
+		      const struct copy_file_range_reply *reply)
 {
 	struct request *r = request_answered(f, &ret);
 
@@ -291,23 +305,29 @@ static void copy_done(struct frame *f, int child, int ret, const struct copy_fil
 	request_end(r);
 }
 
-void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in, struct fuse_file_info *fi_in,
-			fuse_ino_t ino_out, off_t off_out, struct fuse_file_info *fi_out, size_t len, int flags)
+void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
+			struct fuse_file_info *fi_in, fuse_ino_t ino_out, off_t off_out,
+			struct fuse_file_info *fi_out, size_t len, int flags)
 {
 	struct request *r = request_new_change(req, ino_out);
 
 	if (!r)
 		return;
 	struct copy_file_range_args a = {
-		.in = handle_fd(fi_in), .in_offset = off_in, .out = handle_fd(fi_out), .out_offset = off_out,
-		.length = len < COPY_MAX ? len : COPY_MAX, .flags = flags,
+		.in = handle_fd(fi_in),
+		.in_offset = off_in,
+		.out = handle_fd(fi_out),
+		.out_offset = off_out,
+		.length = len < COPY_MAX ? len : COPY_MAX,
+		.flags = flags,
 	};
 	wind_copy_file_range(r->root, 0, &a, copy_done);
 }
 
 /* No operation of ours; said in the way that programs expect of a file system without any. */
-void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg, struct fuse_file_info *fi,
-	      unsigned flags, const void *in_buf, size_t in_size, size_t out_size)
+void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
+	      struct fuse_file_info *fi, unsigned flags, const void *in_buf, size_t in_size,
+	      size_t out_size)
 {
 	fuse_reply_err(req, ENOTTY);
 }

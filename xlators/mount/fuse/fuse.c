@@ -2,11 +2,12 @@
 /*
  * mount/fuse - the top of a client's graph: what the kernel asks becomes calls.
  *
- * start() mounts; requests are read once it is known whether the graph keeps locks (the kernel must be told before the
- * first request): when the first child is up, or after PROBE_MS.  stop() unmounts.
+ * start() mounts; requests are read once it is known whether the graph keeps locks (the kernel must
+ * be told before the first request): when the first child is up, or after PROBE_MS.  stop()
+ * unmounts.
  *
- * Invariants: while connected, every node and every opened handle is the kernel's; afterwards there are
- * none.  Each request in `requests` has one call and is answered once.
+ * Invariants: while connected, every node and every opened handle is the kernel's; afterwards there
+ * are none.  Each request in `requests` has one call and is answered once.
  */
 #include "config.h"
 
@@ -27,14 +28,18 @@ static const struct option mount_option_rows[] = {
 	OPT_TIME("entry-timeout", struct mount, entry_timeout_ms, "1", "0", "1h",
 		 "how long the kernel may believe that a name is there; 0: not at all"),
 	OPT_ENUM("direct-io-mode", struct mount, direct_io_mode, "disable", direct_io_names,
-		 "enable: files opened for writing bypass the kernel's pages, and cannot be mapped shared and writable; "
+		 "enable: files opened for writing bypass the kernel's pages, and cannot be mapped "
+		 "shared and writable; "
 		 "disable and auto: only what is opened with O_DIRECT does"),
 	OPT_STR("fsname", struct mount, fsname, "glusterfs", "what df and mount show as device"),
-	OPT_STR("subtype", struct mount, subtype, "glusterfs", "what mount shows as type, after \"fuse.\""),
+	OPT_STR("subtype", struct mount, subtype, "glusterfs",
+		"what mount shows as type, after \"fuse.\""),
 	OPT_BOOL("read-only", struct mount, read_only, "off", "mount read-only"),
 	OPT_LIST("mount-options", struct mount, mount_options, "",
-		 "options of mount(8): ro, nodev, nosuid, noexec, noatime, sync ...; nosuid and nodev unless suid, dev"),
-	OPT_BOOL("allow-other", struct mount, allow_other, "on", "not only for the user who mounted it"),
+		 "options of mount(8): ro, nodev, nosuid, noexec, noatime, sync ...; nosuid and "
+		 "nodev unless suid, dev"),
+	OPT_BOOL("allow-other", struct mount, allow_other, "on",
+		 "not only for the user who mounted it"),
 	OPT_U32("max-background", struct mount, max_background, "128", "1", "65535",
 		"reads ahead and writes back that the kernel has under way at a time"),
 	OPT_BOOL("writeback-cache", struct mount, writeback_cache, "off",
@@ -43,7 +48,8 @@ static const struct option mount_option_rows[] = {
 		 "forward: fcntl and flock locks go to the bricks; local: they hold on this host; "
 		 "auto: forward if the graph has them"),
 	OPT_BOOL("send-groups", struct mount, send_groups, "off",
-		 "read the supplementary groups of the caller for each operation (for bricks that check permissions)"),
+		 "read the supplementary groups of the caller for each operation (for bricks that "
+		 "check permissions)"),
 	OPT_END
 };
 
@@ -66,8 +72,9 @@ static void probe_end(struct mount *m, bool local)
 		return;
 	m->local_locks = local;
 	if (local)
-		log_warning(m->xl->name, "the bricks keep no locks (they have no features/posix-locks): fcntl and flock "
-			    "locks hold between processes of this host only");
+		log_warning(m->xl->name,
+			    "the bricks keep no locks (they have no features/posix-locks): "
+			    "fcntl and flock locks hold between processes of this host only");
 	session_serve(m);
 }
 
@@ -76,7 +83,8 @@ static void probe_lk_done(struct frame *f, int child, int ret, const struct lk_r
 	probe_end(f->xl->priv, ret == -ENOSYS || ret == -EOPNOTSUPP);
 }
 
-static void probe_opendir_done(struct frame *f, int child, int ret, const struct opendir_reply *reply)
+static void probe_opendir_done(struct frame *f, int child, int ret,
+			       const struct opendir_reply *reply)
 {
 	struct probe *p = frame_data(f);
 	struct lk_args a = {
@@ -103,7 +111,8 @@ static void probe_begin(struct mount *m)
 	p->fd = fd_new(root, O_RDONLY | O_DIRECTORY, true);
 	if (!p->fd)
 		return probe_end(m, false);
-	wind_opendir(m->probe, 0, &(struct opendir_args){ .inode = root, .fd = p->fd }, probe_opendir_done);
+	wind_opendir(m->probe, 0, &(struct opendir_args){ .inode = root, .fd = p->fd },
+		     probe_opendir_done);
 }
 
 static void probe_timeout(struct timer *t)
@@ -240,7 +249,7 @@ static void mount_event(struct xlator *xl, int child, enum xl_event what, void *
 	case XL_CHILD_FAILED:
 		m->child_up = false;
 		if (!m->probe)
-			session_serve(m);	/* it answers errors; waiting would not make it better */
+			session_serve(m); /* it answers errors; waiting would not make it better */
 		break;
 	case XL_INVALIDATE:
 		node_invalidate(m, data);
@@ -256,7 +265,9 @@ static void mount_dump(struct xlator *xl, struct dump *d)
 	const struct mount *m = xl->priv;
 
 	dump_value(d, "mount-point", "%s", m->mount_point);
-	dump_value(d, "state", "%s", m->serving ? "serving" : m->connected ? "mounted, waiting for the graph" : "unmounted");
+	const char *state = m->connected ? "mounted, waiting for the graph" : "unmounted";
+
+	dump_value(d, "state", "%s", m->serving ? "serving" : state);
 	dump_value(d, "locks", "%s", m->local_locks ? "on this host only" : "forwarded");
 	dump_u64(d, "requests", m->stats.requests);
 	dump_u64(d, "wakeups", m->stats.wakeups);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * handle.c - open files.  The kernel's fi->fh is the address of a handle, which holds one reference of
- * the fd; RELEASE drops it, and the core tells the translators below (.release) when the last is gone.
+ * handle.c - open files.  The kernel's fi->fh is the address of a handle, which holds one reference
+ * of the fd; RELEASE drops it, and the core tells the translators below (.release) when the last is
+ * gone.
  */
 #include "config.h"
 

@@ -2,12 +2,13 @@
 /*
  * lock.c - byte-range locks (fcntl, OFD) and flock, handed to the graph.
  *
- * An OFD lock is a POSIX lock with another owner, as the kernel tells it.  Waiting is the business of whoever keeps the
- * locks; a signal cancels the call (request.c).
+ * An OFD lock is a POSIX lock with another owner, as the kernel tells it.  Waiting is the business
+ * of whoever keeps the locks; a signal cancels the call (request.c).
  *
- * Programs on several hosts that change a file under locks keep it open (databases do), so close-to-open is not enough for
- * them: when a lock is granted, the file's attributes are compared with those to which the kernel's pages belong, and
- * what is old is dropped before the kernel hears of the lock.  A round more, as in NFS.
+ * Programs on several hosts that change a file under locks keep it open (databases do), so
+ * close-to-open is not enough for them: when a lock is granted, the file's attributes are compared
+ * with those to which the kernel's pages belong, and what is old is dropped before the kernel hears
+ * of the lock.  A round more, as in NFS.
  */
 #include "config.h"
 
@@ -53,11 +54,14 @@ static void checked_done(struct frame *f, int child, int ret, const struct stat_
 		log_error(m->xl->name, "no memory to drop the pages of a file that was locked");
 		return request_error(r, 0);
 	}
-	*d = (struct drop){ .work = { .run = drop_run, .done = drop_done }, .request = r, .ino = node_id(m, r->inode) };
+	*d = (struct drop){ .work = { .run = drop_run, .done = drop_done },
+			    .request = r,
+			    .ino = node_id(m, r->inode) };
 	work_post(m->drop_pool, &d->work);
 }
 
-/* A lock that is granted shows what others have written under theirs, also in a file that has been open all the time. */
+/* A lock that is granted shows what others have written under theirs, also in a file that has
+ * been open all the time. */
 static void lk_done(struct frame *f, int child, int ret, const struct lk_reply *reply)
 {
 	struct request *r = request_of(f);
@@ -87,12 +91,17 @@ static void getlk_done(struct frame *f, int child, int ret, const struct lk_repl
 static struct lock lock_of(const struct flock *l, uint64_t owner)
 {
 	return (struct lock){
-		.owner = owner, .start = l->l_start, .type = l->l_type, .pid = l->l_pid, .kind = LK_POSIX,
+		.owner = owner,
+		.start = l->l_start,
+		.type = l->l_type,
+		.pid = l->l_pid,
+		.kind = LK_POSIX,
 		.end = l->l_len == 0 ? UINT64_MAX : (uint64_t)(l->l_start + l->l_len - 1),
 	};
 }
 
-static void lock_wind(struct request *r, struct fd *fd, uint32_t cmd, const struct lock *lock, lk_done_fn *done)
+static void lock_wind(struct request *r, struct fd *fd, uint32_t cmd, const struct lock *lock,
+		      lk_done_fn *done)
 {
 	call_identity(r->root)->lk_owner = lock->owner;
 	r->lock_type = lock->type;
@@ -108,7 +117,8 @@ void op_getlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct 
 		lock_wind(r, handle_fd(fi), LK_GET, &l, getlk_done);
 }
 
-void op_setlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock, int sleep)
+void op_setlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock,
+	      int sleep)
 {
 	struct request *r = request_new(req, ino);
 	struct lock l = lock_of(lock, fi->lock_owner);
@@ -124,7 +134,10 @@ void op_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op)
 	if (!r)
 		return;
 	struct lock l = {
-		.owner = fi->lock_owner, .end = UINT64_MAX, .kind = LK_FLOCK, .pid = fuse_req_ctx(req)->pid,
+		.owner = fi->lock_owner,
+		.end = UINT64_MAX,
+		.kind = LK_FLOCK,
+		.pid = fuse_req_ctx(req)->pid,
 	};
 	switch (op & ~LOCK_NB) {
 	case LOCK_SH: l.type = F_RDLCK; break;
@@ -132,7 +145,8 @@ void op_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op)
 	case LOCK_UN: l.type = F_UNLCK; break;
 	default: return request_error(r, -EINVAL);
 	}
-	lock_wind(r, handle_fd(fi), op & LOCK_NB || l.type == F_UNLCK ? LK_SET : LK_SETW, &l, lk_done);
+	lock_wind(r, handle_fd(fi), op & LOCK_NB || l.type == F_UNLCK ? LK_SET : LK_SETW, &l,
+		  lk_done);
 }
 
 static void released_done(struct frame *f, int child, int ret, const struct lk_reply *reply)
@@ -150,7 +164,7 @@ void lock_release_flock(struct mount *m, struct handle *h, uint64_t owner)
 	struct frame *root = call_new(m->xl, &id, 0);
 
 	if (!root)
-		return;		/* the translators drop the locks of a file with its release as well */
+		return; /* the translators drop the locks of a file with its release as well */
 	xl_busy(m->xl, 1);
 	wind_lk(root, 0, &(struct lk_args){ .fd = h->fd, .cmd = LK_SET, .lock = l }, released_done);
 }

@@ -7,8 +7,9 @@
  *	struct node     what we keep of an object that the kernel knows; in its inode's slot
  *	struct handle   an open file that the kernel knows; fi->fh, and in its fd's slot
  *
- * libfuse parses requests and writes answers; the loop reads (session.c).  Everything here runs on the
- * loop thread, but for umount(2) (session.c) and the dropping of pages (lock.c), which workers do.
+ * libfuse parses requests and writes answers; the loop reads (session.c).  Everything here runs on
+ * the loop thread, but for umount(2) (session.c) and the dropping of pages (lock.c), which workers
+ * do.
  */
 #ifndef MOUNT_FUSE_MOUNT_H
 #define MOUNT_FUSE_MOUNT_H
@@ -25,11 +26,11 @@
 #endif
 
 enum {
-	MOUNT_IO_MAX = 1 << 20,		/* bytes of a read or write request */
-	MOUNT_DRAIN = 16,		/* requests read per wake-up */
-	MOUNT_STEAL = 16 << 10,		/* a write of so many bytes keeps the buffer it was received in */
-	MOUNT_LISTING = 32 << 10,	/* bytes of a directory asked from the graph at a time */
-	MOUNT_NR_RECENT = 1024,		/* attributes remembered; a power of two */
+	MOUNT_IO_MAX = 1 << 20, /* bytes of a read or write request */
+	MOUNT_DRAIN = 16, /* requests read per wake-up */
+	MOUNT_STEAL = 16 << 10, /* a write of so many bytes keeps the buffer it was received in */
+	MOUNT_LISTING = 32 << 10, /* bytes of a directory asked from the graph at a time */
+	MOUNT_NR_RECENT = 1024, /* attributes remembered; a power of two */
 };
 
 enum { DIRECT_IO_DISABLE, DIRECT_IO_ENABLE, DIRECT_IO_AUTO };
@@ -42,18 +43,18 @@ struct version {
 };
 
 /*
- * Kept while the kernel refers to the object (lookups > 0) or a file of it is open.
- * known: the state to which all pages of the kernel belong, and its attributes if it holds no pages.
+ * Kept while the kernel refers to the object (lookups > 0) or a file of it is open. known: the
+ * state to which all pages of the kernel belong, and its attributes if it holds no pages.
  */
 struct node {
 	struct inode *inode;		/* held */
 	LIST_ENTRY(node) link;
 	LIST_HEAD(, handle) handles;	/* open files of it */
-	uint64_t lookups;		/* how often the kernel was given the nodeid, minus what it forgot */
-	uint64_t changed;		/* mount->changes when the last change of ours was answered */
+	uint64_t lookups; /* how often the kernel was given the nodeid, minus what it forgot */
+	uint64_t changed; /* mount->changes when the last change of ours was answered */
 	struct version known;
 	uint64_t absent_until_ns;	/* until then ... */
-	uint8_t absent;			/* ... these xattrs are known not to be there (bits, see xattr.c) */
+	uint8_t absent; /* ... these xattrs are known not to be there (bits, see xattr.c) */
 	bool known_valid;
 	bool gone;			/* we have removed its last name */
 	bool pages;			/* has been opened: the kernel may hold pages */
@@ -87,11 +88,11 @@ struct mount {
 
 	struct xlator *xl;
 	struct fuse_session *session;
-	int fd;				/* of the session (libfuse's); /dev/null after mount_disconnect() */
+	int fd;				/* of the session ; /dev/null after mount_disconnect() */
 	uint32_t dev_major, dev_minor;	/* of the mounted file system, to recognise it */
 	struct io io;
 	struct buf *rx;			/* the buffer requests are received in */
-	struct frame *probe;		/* asking whether the graph has locks, before we answer the kernel */
+	struct frame *probe;		/* asks whether the graph has locks */
 	struct timer probe_timer, kill_timer;
 	LIST_HEAD(, request) requests;
 	LIST_HEAD(, node) nodes;
@@ -110,12 +111,12 @@ struct mount {
 	bool local_locks;		/* the kernel keeps locks: the graph has none */
 	bool unmounting, unmounted;	/* umount(2) runs, has returned */
 	struct work umount_work;
-	struct pool *drop_pool;		/* one thread that tells the kernel to drop pages (lock.c); NULL until needed */
-	int umount_err;
+	struct pool *drop_pool;		/* a thread that drops pages (lock.c); NULL until needed */
 
 	struct {
 		uint64_t requests, wakeups, attrs_local, xattrs_local, listings_local;
-		uint64_t writes_stolen, opens_kept, opens_dropped, locks_kept, locks_dropped, interrupts;
+		uint64_t writes_stolen, opens_kept, opens_dropped, locks_kept, locks_dropped;
+		uint64_t interrupts;
 		uint64_t in_flight, max_in_flight, nr_nodes, nr_handles;
 	} stats;
 };
@@ -143,8 +144,8 @@ struct request {
 
 /* ---- fuse.c */
 
-/* The kernel is gone or is to be sent away: nothing is read any more, everything it held is dropped, what
- * waits is cancelled.  Idempotent. */
+/* The kernel is gone or is to be sent away: nothing is read any more, everything it held is
+ * dropped, what waits is cancelled.  Idempotent. */
 void mount_disconnect(struct mount *m);
 
 /* ---- session.c */
@@ -181,8 +182,9 @@ static inline bool reply_lost(const struct mount *m, int reply_ret)
 }
 /* Answers 0 or -errno, and ends. */
 void request_error(struct request *r, int err);
-/* An operation on the object failed: is there an open file of it, r->fd from now on, to try again with?  For
- * objects that have lost their last name; the kernel does not say which file fchmod(2) and others came from. */
+/* An operation on the object failed: is there an open file of it, r->fd from now on, to try
+ * again with?  For objects that have lost their last name; the kernel does not say which file
+ * fchmod(2) and others came from. */
 bool request_retry(struct request *r, int ret);
 /* Copies a name into the call.  False: there was no memory, r was answered. */
 bool request_name(struct request *r, const char *name);
@@ -192,7 +194,8 @@ static inline struct request *request_of(struct frame *root)
 {
 	return frame_data(root);
 }
-/* The request that was answered with *ret, which becomes -EINTR when nobody waits for it any more. */
+/* The request that was answered with *ret, which becomes -EINTR when nobody waits for it any
+ * more. */
 static inline struct request *request_answered(struct frame *root, int *ret)
 {
 	struct request *r = frame_data(root);
@@ -219,13 +222,16 @@ void node_changed(struct mount *m, struct inode *inode, const struct attr *data_
 /* The same for an object of which only the attributes are at hand. */
 void node_changed_attr(struct mount *m, const struct attr *attr, uint64_t since);
 /* Remembered attributes and how long they are good, or NULL. */
-const struct attr *node_recent(const struct mount *m, const struct inode *inode, uint64_t *ret_left_ns);
+const struct attr *node_recent(const struct mount *m, const struct inode *inode,
+			       uint64_t *ret_left_ns);
 void node_recent_drop(struct mount *m, const struct inode *inode);
-/* The answer of an open, `before` it and after (they differ when it truncated: changed).  Are the kernel's pages those
- * of the file as it was?  If not, the kernel's attributes are invalidated; the pages are the caller's. */
-bool node_opened(struct mount *m, struct inode *inode, const struct attr *before, const struct attr *attr,
-		 bool changed, uint64_t since);
-/* The same when a lock was granted, attr NULL: not to be had.  False: pages and attributes must be dropped, by the caller. */
+/* The answer of an open, `before` it and after (they differ when it truncated: changed).  Are
+ * the kernel's pages those of the file as it was?  If not, the kernel's attributes are
+ * invalidated; the pages are the caller's. */
+bool node_opened(struct mount *m, struct inode *inode, const struct attr *before,
+		 const struct attr *attr, bool changed, uint64_t since);
+/* The same when a lock was granted, attr NULL: not to be had.  False: pages and attributes must
+ * be dropped, by the caller. */
 bool node_checked(struct mount *m, struct inode *inode, const struct attr *attr, uint64_t since);
 /* Somebody else changed it. */
 void node_invalidate(struct mount *m, struct inode *inode);
@@ -234,7 +240,8 @@ void node_invalidate(struct mount *m, struct inode *inode);
 
 void attr_to_stat(const struct attr *a, struct stat *st);
 /* Fills what the kernel is told of an object, and counts its lookup.  0 or -errno. */
-int entry_fill(struct mount *m, struct inode *inode, const struct attr *attr, struct fuse_entry_param *e);
+int entry_fill(struct mount *m, struct inode *inode, const struct attr *attr,
+	       struct fuse_entry_param *e);
 /* Answers with an entry for attr->gfid, and ends. */
 void request_entry(struct request *r, const struct attr *attr);
 void request_attr(struct request *r, const struct attr *attr);
@@ -256,31 +263,39 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *newname);
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
-void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, struct fuse_file_info *fi);
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set,
+		struct fuse_file_info *fi);
 void op_access(fuse_req_t req, fuse_ino_t ino, int mask);
 void op_statfs(fuse_req_t req, fuse_ino_t ino);
 
-void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+	       struct fuse_file_info *fi);
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
-void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t off, struct fuse_file_info *fi);
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t off,
+	      struct fuse_file_info *fi);
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
-void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *fi);
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
+		  struct fuse_file_info *fi);
 void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi);
-void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in, struct fuse_file_info *fi_in,
-			fuse_ino_t ino_out, off_t off_out, struct fuse_file_info *fi_out, size_t len, int flags);
-void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg, struct fuse_file_info *fi,
-	      unsigned flags, const void *in_buf, size_t in_size, size_t out_size);
+void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
+			struct fuse_file_info *fi_in, fuse_ino_t ino_out, off_t off_out,
+			struct fuse_file_info *fi_out, size_t len, int flags);
+void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
+	      struct fuse_file_info *fi, unsigned flags, const void *in_buf, size_t in_size,
+	      size_t out_size);
 
 void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
-void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		    struct fuse_file_info *fi);
 void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
 void piece_drop(struct handle *h);
 
-void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags);
+void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
+		 int flags);
 void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
 void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
 void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name);
@@ -288,14 +303,17 @@ void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name);
 void xattr_note_created(struct mount *m, struct node *n);
 
 void op_getlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock);
-void op_setlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock, int sleep);
+void op_setlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock,
+	      int sleep);
 void op_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op);
-/* The last descriptor of an open file that took a flock is gone: unlocks it, without anybody waiting. */
+/* The last descriptor of an open file that took a flock is gone: unlocks it, without anybody
+ * waiting. */
 void lock_release_flock(struct mount *m, struct handle *h, uint64_t owner);
 
 /* ---- handles: handle.c */
 
-/* A new handle for inode with an open file in the making; belongs to the request until handle_opened(). */
+/* A new handle for inode with an open file in the making; belongs to the request until
+ * handle_opened(). */
 struct handle *handle_new(struct mount *m, struct inode *inode, uint32_t flags, bool directory);
 /* To be called before fi is answered: fi->fh. */
 void handle_opened(struct mount *m, struct handle *h, struct fuse_file_info *fi);

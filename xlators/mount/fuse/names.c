@@ -2,11 +2,11 @@
 /*
  * names.c - lookups, and the operations that make, move and remove names.
  *
- * What creates an object gives it its identity: the gfid of the request's txn.  A lookup brings one along for
- * an object that has none yet (a directory tree that was there before the brick).
+ * What creates an object gives it its identity: the gfid of the request's txn.  A lookup brings one
+ * along for an object that has none yet (a directory tree that was there before the brick).
  *
- * A name that is not there is answered as ENOENT, never as a negative entry with a time: the kernel does not
- * cache it, and sees at once what another host creates.
+ * A name that is not there is answered as ENOENT, never as a negative entry with a time: the kernel
+ * does not cache it, and sees at once what another host creates.
  */
 #include "config.h"
 
@@ -74,7 +74,8 @@ void op_readlink(fuse_req_t req, fuse_ino_t ino)
 	struct request *r = request_new(req, ino);
 
 	if (r)
-		wind_readlink(r->root, 0, &(struct readlink_args){ .inode = r->inode }, readlink_done);
+		wind_readlink(r->root, 0, &(struct readlink_args){ .inode = r->inode },
+			      readlink_done);
 }
 
 /* ---- making ---- */
@@ -156,7 +157,9 @@ void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const cha
 	char *copy = frame_strdup(r->root, target);
 	if (!copy)
 		return request_error(r, -ENOMEM);
-	struct symlink_args a = { .parent = r->inode, .name = r->name, .inode = r->other, .target = copy };
+	struct symlink_args a = {
+		.parent = r->inode, .name = r->name, .inode = r->other, .target = copy
+	};
 	wind_symlink(r->root, 0, &a, symlink_done);
 }
 
@@ -183,7 +186,8 @@ void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *n
 
 /* ---- removing and moving ---- */
 
-static void remove_done(struct frame *f, int ret, const struct attr *attr, const struct attr *parent)
+static void remove_done(struct frame *f, int ret, const struct attr *attr,
+			const struct attr *parent)
 {
 	struct request *r = request_answered(f, &ret);
 
@@ -209,7 +213,9 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct request *r = request_new_change(req, parent);
 
 	if (r && request_name(r, name))
-		wind_unlink(r->root, 0, &(struct unlink_args){ .parent = r->inode, .name = r->name }, unlink_done);
+		wind_unlink(r->root, 0,
+			    &(struct unlink_args){ .parent = r->inode, .name = r->name },
+			    unlink_done);
 }
 
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -217,7 +223,8 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct request *r = request_new_change(req, parent);
 
 	if (r && request_name(r, name))
-		wind_rmdir(r->root, 0, &(struct rmdir_args){ .parent = r->inode, .name = r->name }, rmdir_done);
+		wind_rmdir(r->root, 0, &(struct rmdir_args){ .parent = r->inode, .name = r->name },
+			   rmdir_done);
 }
 
 static void rename_done(struct frame *f, int child, int ret, const struct rename_reply *reply)
@@ -248,7 +255,11 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 		return request_error(r, -ENOMEM);
 	r->other = inode_ref(node_inode(r->mount, newparent));
 	struct rename_args a = {
-		.oldparent = r->inode, .oldname = r->name, .newparent = r->other, .newname = to, .flags = flags,
+		.oldparent = r->inode,
+		.oldname = r->name,
+		.newparent = r->other,
+		.newname = to,
+		.flags = flags,
 	};
 	wind_rename(r->root, 0, &a, rename_done);
 }

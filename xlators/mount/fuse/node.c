@@ -3,16 +3,17 @@
  * node.c - the objects that the kernel knows, and what of them it has cached.
  *
  * A nodeid is the address of a struct inode, which its node holds as long as the kernel has lookups
- * of it; the root is 1.  The kernel names only ids that it was given and has not forgotten, so an id is
- * not looked up.  (The one exception would be file handles, see EXPORT_SUPPORT in the README.)
+ * of it; the root is 1.  The kernel names only ids that it was given and has not forgotten, so an
+ * id is not looked up.  (The one exception would be file handles, see EXPORT_SUPPORT in the
+ * README.)
  *
  * Two small memories, both explained in the README:
  *  - known: the state of the file to which the kernel's pages belong (close-to-open);
  *  - recent: attributes of answers of the last second, for the GETATTR that follows a change.
  *
- * Order: answers may overtake each other.  m->changes counts answered changes; a request notes it when
- * it is wound.  If an object has been changed since (node->changed is later), the
- * attributes in the answer may be older than what we have, and are not remembered.
+ * Order: answers may overtake each other.  m->changes counts answered changes; a request notes it
+ * when it is wound.  If an object has been changed since (node->changed is later), the attributes
+ * in the answer may be older than what we have, and are not remembered.
  */
 #include "config.h"
 
@@ -87,7 +88,8 @@ static struct recent *recent_of(const struct mount *m, const struct inode *inode
 	return &m->recent[h >> 32 & (MOUNT_NR_RECENT - 1)];
 }
 
-const struct attr *node_recent(const struct mount *m, const struct inode *inode, uint64_t *ret_left_ns)
+const struct attr *node_recent(const struct mount *m, const struct inode *inode,
+			       uint64_t *ret_left_ns)
 {
 	const struct recent *r = recent_of(m, inode);
 	uint64_t now = loop_now_ns(xl_loop(m->xl));
@@ -150,7 +152,8 @@ void node_seen(struct mount *m, struct inode *inode, const struct attr *attr, ui
 	}
 	struct recent *r = recent_of(m, inode);
 	if (r->inode == inode)
-		recent_set(m, n, attr);		/* what is there must not be older than what the kernel gets */
+		recent_set(m, n,
+			   attr); /* what is there must not be older than what the kernel gets */
 }
 
 /* Our own change: the pages stay good if nobody else has changed the file since they were. */
@@ -164,7 +167,8 @@ static void known_advance(struct node *n, const struct attr *data_before, const 
 	} else if (data_before) {
 		struct version before = version_of(data_before);
 
-		n->known_valid = n->known_valid && attr_present(data_before) && same_data(&n->known, &before);
+		n->known_valid = n->known_valid && attr_present(data_before) &&
+				 same_data(&n->known, &before);
 		n->known = after;
 	} else if (same_data(&n->known, &after)) {
 		n->known.ctime_ns = after.ctime_ns;
@@ -204,8 +208,8 @@ void node_changed_attr(struct mount *m, const struct attr *attr, uint64_t since)
 		n->gone = attr->nlink == 0;
 }
 
-bool node_opened(struct mount *m, struct inode *inode, const struct attr *before, const struct attr *attr,
-		 bool changed, uint64_t since)
+bool node_opened(struct mount *m, struct inode *inode, const struct attr *before,
+		 const struct attr *attr, bool changed, uint64_t since)
 {
 	struct node *n = node_find(m, inode);
 	bool keep = false;

@@ -2,14 +2,15 @@
 /*
  * request.c - a request of the kernel on its way through the graph.
  *
- * It is the scratch of the root frame of a call, so it costs no allocation of its own.  It holds the objects that
- * its continuation needs; the kernel holds them too while it waits, but not once the
- * connection has ended.
+ * It is the scratch of the root frame of a call, so it costs no allocation of its own.  It holds
+ * the objects that its continuation needs; the kernel holds them too while it waits, but not once
+ * the connection has ended.
  *
- * Signals: the kernel tells of any signal to the process that waits, also of one that it handles.  A wait for a lock
- * ends with every signal, as fcntl(2) says.  Other operations are not interrupted by signals, as on a disk (a
- * profiler's timer must not make stat fail), unless the process is being killed: the kernel then has SIGKILL
- * pending for it.  Its call is cancelled, and the kernel answered at once: a brick that hangs does not make it immortal.
+ * Signals: the kernel tells of any signal to the process that waits, also of one that it handles.
+ * A wait for a lock ends with every signal, as fcntl(2) says.  Other operations are not interrupted
+ * by signals, as on a disk (a profiler's timer must not make stat fail), unless the process is
+ * being killed: the kernel then has SIGKILL pending for it.  Its call is cancelled, and the kernel
+ * answered at once: a brick that hangs does not make it immortal.
  */
 #include "config.h"
 
@@ -23,7 +24,8 @@
 
 enum { KILL_CHECK_MS = 1000 };
 
-/* Is SIGKILL pending for the thread?  That is so from the moment on that any signal has decided its end. */
+/* Is SIGKILL pending for the thread?  That is so from the moment on that any signal has decided
+ * its end. */
 static bool is_being_killed(uint32_t tid)
 {
 	char path[32], status[4096];
@@ -37,7 +39,8 @@ static bool is_being_killed(uint32_t tid)
 	close(fd);
 	status[n > 0 ? n : 0] = '\0';
 	const char *line = strstr(status, "\nSigPnd:");
-	return line && sscanf(line, "\nSigPnd: %llx", &pending) == 1 && (pending >> (SIGKILL - 1) & 1);
+	return line && sscanf(line, "\nSigPnd: %llx", &pending) == 1 &&
+	       (pending >> (SIGKILL - 1) & 1);
 }
 
 /* Nobody waits for r any more; its call ends when it does. */
@@ -129,7 +132,10 @@ struct request *request_new(fuse_req_t req, fuse_ino_t ino)
 	struct mount *m = fuse_req_userdata(req);
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 	struct identity id = {
-		.uid = ctx->uid, .gid = ctx->gid, .pid = ctx->pid, .client = m->xl->graph->client_id,
+		.uid = ctx->uid,
+		.gid = ctx->gid,
+		.pid = ctx->pid,
+		.client = m->xl->graph->client_id,
 	};
 	struct frame *root = call_new(m->xl, &id, sizeof(struct request));
 

@@ -2,17 +2,18 @@
 /*
  * session.c - the connection to the kernel: mounting, reading requests, unmounting.
  *
- * We call mount(2) and read(2) ourselves and leave to libfuse what it is best at, the protocol: that gives exact errors, a
- * descriptor in our own loop, and a receive buffer that a large write simply keeps.
+ * We call mount(2) and read(2) ourselves and leave to libfuse what it is best at, the protocol:
+ * that gives exact errors, a descriptor in our own loop, and a receive buffer that a large write
+ * simply keeps.
  *
  *	rx->data          RX_SHIFT                     a page
  *	|                 | fuse_in_header, fuse_write_in | data of a write ...
  *
  * so that the data of a write begin on a page boundary, as O_DIRECT on the brick wants them.
  *
- * Unmounting may make the kernel write back pages of mappings, through us: so a worker calls umount(2) while the
- * loop runs on.  If that does not end in time (a brick does not answer), the connection is severed, which
- * ends it for sure: no dead mount point stays behind.
+ * Unmounting may make the kernel write back pages of mappings, through us: so a worker calls
+ * umount(2) while the loop runs on.  If that does not end in time (a brick does not answer), the
+ * connection is severed, which ends it for sure: no dead mount point stays behind.
  */
 #include "config.h"
 
@@ -42,12 +43,13 @@ static void session_init(void *userdata, struct fuse_conn_info *conn)
 {
 	struct mount *m = userdata;
 	unsigned want = FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ATOMIC_O_TRUNC |
-		FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_ASYNC_DIO;
+			FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_CACHE_SYMLINKS |
+			FUSE_CAP_ASYNC_DIO;
 
 	/*
-	 * Not wanted: AUTO_INVAL_DATA (node.c decides by what it knows, the kernel would drop pages after each
-	 * write of ours), HANDLE_KILLPRIV (the kernel clears set-user-id bits by a SETATTR), EXPORT_SUPPORT
-	 * (README), splice (measured: no gain), POSIX_ACL and DONT_MASK.
+	 * Not wanted: AUTO_INVAL_DATA (node.c decides by what it knows, the kernel would drop pages
+	 * after each write of ours), HANDLE_KILLPRIV (the kernel clears set-user-id bits by a
+	 * SETATTR), EXPORT_SUPPORT (README), splice (measured: no gain), POSIX_ACL and DONT_MASK.
 	 */
 	if (!m->local_locks)
 		want |= FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS;
@@ -61,23 +63,50 @@ static void session_init(void *userdata, struct fuse_conn_info *conn)
 	conn->congestion_threshold = m->max_background * 3 / 4;
 	conn->time_gran = 1;
 	m->inited = true;
-	log_debug(m->xl->name, "FUSE protocol %u.%u, wanted 0x%x of 0x%x", conn->proto_major, conn->proto_minor,
-		  conn->want, conn->capable);
+	log_debug(m->xl->name, "FUSE protocol %u.%u, wanted 0x%x of 0x%x", conn->proto_major,
+		  conn->proto_minor, conn->want, conn->capable);
 }
 
 static const struct fuse_lowlevel_ops session_ops = {
 	.init = session_init,
-	.lookup = op_lookup, .forget = op_forget, .forget_multi = op_forget_multi,
-	.getattr = op_getattr, .setattr = op_setattr, .access = op_access, .statfs = op_statfs,
-	.readlink = op_readlink, .mknod = op_mknod, .mkdir = op_mkdir, .symlink = op_symlink, .link = op_link,
-	.unlink = op_unlink, .rmdir = op_rmdir, .rename = op_rename,
-	.create = op_create, .open = op_open, .read = op_read, .write = op_write,
-	.flush = op_flush, .release = op_release, .fsync = op_fsync,
-	.opendir = op_opendir, .readdir = op_readdir, .readdirplus = op_readdirplus,
-	.releasedir = op_release, .fsyncdir = op_fsyncdir,
-	.setxattr = op_setxattr, .getxattr = op_getxattr, .listxattr = op_listxattr, .removexattr = op_removexattr,
-	.getlk = op_getlk, .setlk = op_setlk, .flock = op_flock,
-	.fallocate = op_fallocate, .lseek = op_lseek, .copy_file_range = op_copy_file_range, .ioctl = op_ioctl,
+	.lookup = op_lookup,
+	.forget = op_forget,
+	.forget_multi = op_forget_multi,
+	.getattr = op_getattr,
+	.setattr = op_setattr,
+	.access = op_access,
+	.statfs = op_statfs,
+	.readlink = op_readlink,
+	.mknod = op_mknod,
+	.mkdir = op_mkdir,
+	.symlink = op_symlink,
+	.link = op_link,
+	.unlink = op_unlink,
+	.rmdir = op_rmdir,
+	.rename = op_rename,
+	.create = op_create,
+	.open = op_open,
+	.read = op_read,
+	.write = op_write,
+	.flush = op_flush,
+	.release = op_release,
+	.fsync = op_fsync,
+	.opendir = op_opendir,
+	.readdir = op_readdir,
+	.readdirplus = op_readdirplus,
+	.releasedir = op_release,
+	.fsyncdir = op_fsyncdir,
+	.setxattr = op_setxattr,
+	.getxattr = op_getxattr,
+	.listxattr = op_listxattr,
+	.removexattr = op_removexattr,
+	.getlk = op_getlk,
+	.setlk = op_setlk,
+	.flock = op_flock,
+	.fallocate = op_fallocate,
+	.lseek = op_lseek,
+	.copy_file_range = op_copy_file_range,
+	.ioctl = op_ioctl,
 };
 
 /* libfuse has one place for this in a process, without a context. */
@@ -105,8 +134,10 @@ static int check_mount_point(struct mount *m)
 		int err = -errno;
 
 		if (err == -ENOTCONN || err == -ECONNABORTED)
-			xl_error(m->xl, "mount-point", "a mount whose process has died is still at %s; end it with: "
-				 "umount %s", m->mount_point, m->mount_point);
+			xl_error(m->xl, "mount-point",
+				 "a mount whose process has died is still at %s; end it with: "
+				 "umount %s",
+				 m->mount_point, m->mount_point);
 		else
 			xl_error(m->xl, "mount-point", "%s: %s", m->mount_point,
 				 err == -ENOENT ? "there is no such directory" : strerror(-err));
@@ -126,9 +157,11 @@ static int open_device(struct mount *m)
 	if (fd >= 0)
 		return fd;
 	if (err == -ENOENT || err == -ENODEV || err == -ENXIO)
-		xl_error(m->xl, NULL, "the kernel has no FUSE (/dev/fuse: %s); try: modprobe fuse", strerror(-err));
+		xl_error(m->xl, NULL, "the kernel has no FUSE (/dev/fuse: %s); try: modprobe fuse",
+			 strerror(-err));
 	else if (err == -EPERM || err == -EACCES)
-		xl_error(m->xl, NULL, "not permitted to open /dev/fuse (in a container: --device /dev/fuse)");
+		xl_error(m->xl, NULL,
+			 "not permitted to open /dev/fuse (in a container: --device /dev/fuse)");
 	else
 		xl_error(m->xl, NULL, "/dev/fuse: %s", strerror(-err));
 	return err;
@@ -138,21 +171,27 @@ static int mount_device(struct mount *m, int fd, unsigned long flags)
 {
 	char type[64], data[256];
 
-	snprintf(type, sizeof type, "fuse%s%s", m->subtype && *m->subtype ? "." : "", m->subtype ? m->subtype : "");
-	snprintf(data, sizeof data, "fd=%d,rootmode=40000,user_id=%u,group_id=%u,default_permissions,max_read=%u%s",
-		 fd, (unsigned)geteuid(), (unsigned)getegid(), MOUNT_IO_MAX, m->allow_other ? ",allow_other" : "");
+	snprintf(type, sizeof type, "fuse%s%s", m->subtype && *m->subtype ? "." : "",
+		 m->subtype ? m->subtype : "");
+	snprintf(data, sizeof data,
+		 "fd=%d,rootmode=40000,user_id=%u,group_id=%u,default_permissions,max_read=%u%s",
+		 fd, (unsigned)geteuid(), (unsigned)getegid(), MOUNT_IO_MAX,
+		 m->allow_other ? ",allow_other" : "");
 	if (mount(m->fsname, m->mount_point, type, flags, data) == 0)
 		return 0;
 	int err = -errno;
 	if (err == -EPERM)
-		xl_error(m->xl, "mount-point", "not permitted to mount on %s: this needs root (CAP_SYS_ADMIN)",
+		xl_error(m->xl, "mount-point",
+			 "not permitted to mount on %s: this needs root (CAP_SYS_ADMIN)",
 			 m->mount_point);
 	else
-		xl_error(m->xl, "mount-point", "cannot mount on %s: %s", m->mount_point, strerror(-err));
+		xl_error(m->xl, "mount-point", "cannot mount on %s: %s", m->mount_point,
+			 strerror(-err));
 	return err;
 }
 
-/* Which file system is mounted at the mount point; does not ask it anything, so it cannot wait for us. */
+/* Which file system is mounted at the mount point; does not ask it anything, so it cannot wait
+ * for us. */
 static int mounted_device(const struct mount *m, uint32_t *ret_major, uint32_t *ret_minor)
 {
 	struct statx st;
@@ -220,13 +259,15 @@ int session_open(struct mount *m)
 
 /* ---- reading ---- */
 
-/* The kernel reads ahead no more than 128 KiB on a new mount, whatever INIT says; this is where it is told. */
+/* The kernel reads ahead no more than 128 KiB on a new mount, whatever INIT says; this is where
+ * it is told. */
 static void set_read_ahead(const struct mount *m)
 {
 	char path[96], text[16];
 	int fd, len;
 
-	snprintf(path, sizeof path, "/sys/class/bdi/%u:%u/read_ahead_kb", m->dev_major, m->dev_minor);
+	snprintf(path, sizeof path, "/sys/class/bdi/%u:%u/read_ahead_kb", m->dev_major,
+		 m->dev_minor);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	len = snprintf(text, sizeof text, "%d", READ_AHEAD_KB);
 	if (fd < 0 || write(fd, text, len) != len)
@@ -313,7 +354,8 @@ void session_sever(struct mount *m)
 	fuse_session_exit(m->session);		/* no complaints about answers that nobody wants */
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null >= 0) {
-		/* The number must not become another file's while answers are still written to it. */
+		/* The number must not become another file's while answers are still written to
+		 * it. */
 		dup3(null, m->fd, O_CLOEXEC);
 		close(null);
 	}
@@ -326,7 +368,8 @@ static void umount_run(struct work *w)
 	uint32_t dev_major, dev_minor;
 	int fd;
 
-	if (mounted_device(m, &dev_major, &dev_minor) < 0 || dev_major != m->dev_major || dev_minor != m->dev_minor)
+	if (mounted_device(m, &dev_major, &dev_minor) < 0 || dev_major != m->dev_major ||
+	    dev_minor != m->dev_minor)
 		return;			/* gone, or below another mount */
 	/* Mappings of those who keep files open do not come back from a lazy unmount. */
 	fd = open(m->mount_point, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -359,7 +402,8 @@ void session_unmount(struct mount *m)
 	m->umount_work.done = umount_done;
 	work_post(m->xl->graph->pool, &m->umount_work);
 	if (loop_run_until(l, &m->unmounted, UMOUNT_MS) < 0)
-		log_warning(m->xl->name, "%s: operations do not end; unmounting without them", m->mount_point);
+		log_warning(m->xl->name, "%s: operations do not end; unmounting without them",
+			    m->mount_point);
 	mount_disconnect(m);
 	if (!m->unmounted)
 		loop_run_until(l, &m->unmounted, UMOUNT_MS);

@@ -2,11 +2,11 @@
 /*
  * xattr.c - extended attributes.
  *
- * What the bricks keep in xattrs for themselves (trusted.gfid, trusted.glusterfs.*, trusted.afr.*) is neither shown
- * nor changed through a mount.
+ * What the bricks keep in xattrs for themselves (trusted.gfid, trusted.glusterfs.*, trusted.afr.*)
+ * is neither shown nor changed through a mount.
  *
- * The kernel asks for security.capability before every write, and ls -l for ACLs and labels of every file.  That
- * such an xattr is not there is remembered for as long as attributes are valid.
+ * The kernel asks for security.capability before every write, and ls -l for ACLs and labels of
+ * every file.  That such an xattr is not there is remembered for as long as attributes are valid.
  */
 #include "config.h"
 
@@ -55,7 +55,8 @@ void xattr_note_created(struct mount *m, struct node *n)
 
 static bool is_hidden(const char *name)
 {
-	static const char *const prefixes[] = { "trusted.gfid", "trusted.glusterfs.", "trusted.afr." };
+	static const char *const prefixes[] = { "trusted.gfid", "trusted.glusterfs.",
+						"trusted.afr." };
 
 	for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
 		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
@@ -89,11 +90,13 @@ static void getxattr_done(struct frame *f, int child, int ret, const struct getx
 		uint8_t bit = absent_bit(r->name);
 
 		/* (ls does not ask again at all where it is told that ACLs are not supported) */
-		if ((ret == -ENODATA || (ret == -EOPNOTSUPP && bit == ABSENT_CAPABILITY)) && bit && n && n->changed <= r->changes)
+		if ((ret == -ENODATA || (ret == -EOPNOTSUPP && bit == ABSENT_CAPABILITY)) && bit &&
+		    n && n->changed <= r->changes)
 			note_absent(m, n, bit);
 		return request_error(r, ret);
 	}
-	reply_sized(r, reply->value ? reply->value->data : NULL, reply->value ? reply->value->len : 0);
+	reply_sized(r, reply->value ? reply->value->data : NULL,
+		    reply->value ? reply->value->len : 0);
 }
 
 static void wind_get(struct request *r)
@@ -137,7 +140,8 @@ static void setxattr_done(struct frame *f, int child, int ret, const struct setx
 
 static void wind_remove(struct request *r);
 
-static void removexattr_done(struct frame *f, int child, int ret, const struct removexattr_reply *reply)
+static void removexattr_done(struct frame *f, int child, int ret,
+			     const struct removexattr_reply *reply)
 {
 	struct request *r = request_answered(f, &ret);
 
@@ -181,7 +185,8 @@ static struct request *xattr_change(fuse_req_t req, fuse_ino_t ino, const char *
 	return r;
 }
 
-void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
+void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
+		 int flags)
 {
 	struct request *r = xattr_change(req, ino, name);
 
@@ -202,7 +207,8 @@ void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 		wind_remove(r);
 }
 
-/* trusted.* is for the superuser only; the kernel checks that when one is read, but not in a list. */
+/* trusted.* is for the superuser only; the kernel checks that when one is read, but not in a
+ * list. */
 static bool is_listed(const struct request *r, const char *name)
 {
 	if (frame_identity(r->root)->uid != 0 && strncmp(name, "trusted.", 8) == 0)
@@ -240,7 +246,8 @@ static void listxattr_done(struct frame *f, int child, int ret, const struct lis
 
 static void wind_list(struct request *r)
 {
-	wind_listxattr(r->root, 0, &(struct listxattr_args){ .inode = r->inode, .fd = r->fd }, listxattr_done);
+	wind_listxattr(r->root, 0, &(struct listxattr_args){ .inode = r->inode, .fd = r->fd },
+		       listxattr_done);
 }
 
 void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
