@@ -99,14 +99,22 @@ static void remove_tree(const char *dir)
 		die("cannot remove %s", dir);
 }
 
+/* The template of a directory's name; not in /tmp, which may not have trusted extended attributes. */
+static char *temporary(char *path, size_t size)
+{
+	const char *tmp = getenv("TMPDIR");
+
+	snprintf(path, size, "%s/glusterfs-sim.XXXXXX", tmp ? tmp : "/var/tmp");
+	return path;
+}
+
 /* One run; returns the trace of what was picked. */
 static uint64_t run(uint64_t seed, uint32_t operations, bool cut)
 {
 	struct cluster c = { .loop = loop_new_sim(seed) };
 	char text[1024], brick0[80], brick1[80];
 
-	snprintf(c.dir, sizeof c.dir, "/var/tmp/glusterfs-sim.XXXXXX");
-	if (!c.loop || !mkdtemp(c.dir))
+	if (!c.loop || !mkdtemp(temporary(c.dir, sizeof c.dir)))
 		die("cannot begin: %s", strerror(errno));
 	snprintf(brick0, sizeof brick0, "%s/brick0", c.dir);
 	snprintf(brick1, sizeof brick1, "%s/brick1", c.dir);
@@ -145,9 +153,9 @@ static uint64_t run(uint64_t seed, uint32_t operations, bool cut)
 
 static bool xattrs_possible(void)
 {
-	char dir[] = "/var/tmp/glusterfs-sim.XXXXXX";
+	char dir[64];
 
-	if (!mkdtemp(dir))
+	if (!mkdtemp(temporary(dir, sizeof dir)))
 		return false;
 	bool ok = setxattr(dir, "trusted.glusterfs.test", "1", 1, 0) == 0;
 	rmdir(dir);

@@ -14,12 +14,11 @@
 #include "log.h"
 #include "unit.h"
 
-static char directory[] = "/tmp/test_log.XXXXXX";
-static char path[64], rotated[64];
+static char directory[64], path[80], rotated[80];
 
 static void begin(void)
 {
-	ck_assert_ptr_nonnull(mkdtemp(directory));
+	ck_assert_ptr_nonnull(mkdtemp(unit_temporary(directory, sizeof(directory), "test_log")));
 	snprintf(path, sizeof(path), "%s/log", directory);
 	snprintf(rotated, sizeof(rotated), "%s/log.1", directory);
 	ck_assert_int_eq(log_open(path), 0);

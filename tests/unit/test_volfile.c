@@ -435,8 +435,8 @@ END_TEST
 
 START_TEST(a_file_of_100_mb)
 {
-	char path[] = "/tmp/test_volfile.XXXXXX";
-	int fd = mkstemp(path);
+	char path[128];
+	int fd = mkstemp(unit_temporary(path, sizeof(path), "test_volfile"));
 
 	ck_assert_int_ge(fd, 0);
 	ck_assert_int_eq(ftruncate(fd, 100000000), 0);

@@ -112,7 +112,7 @@ void lab_listen(struct lab *lab, struct loop *l, const char *type)
 	lab->t = transport_find(type);
 	ck_assert_ptr_nonnull(lab->t);
 	if (strcmp(type, "unix") == 0) {
-		snprintf(lab->dir, sizeof(lab->dir), "/tmp/test_transport.XXXXXX");
+		unit_temporary(lab->dir, sizeof(lab->dir), "test_transport");
 		ck_assert_ptr_nonnull(mkdtemp(lab->dir));
 		snprintf(lab->path, sizeof(lab->path), "%s/s", lab->dir);
 		lab->at.host = lab->path;

@@ -18,12 +18,23 @@
 #define GLUSTERFS_UNIT_H
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #ifndef UNIT_TIMEOUT_S
 #define UNIT_TIMEOUT_S 60
 #endif
+
+/* Writes "TMPDIR/NAME.XXXXXX" to path, for mkdtemp and mkstemp. Returns path. */
+static inline char *unit_temporary(char *path, size_t size, const char *name)
+{
+	const char *dir = getenv("TMPDIR");
+	int n = snprintf(path, size, "%s/%s.XXXXXX", dir && *dir ? dir : "/tmp", name);
+
+	ck_assert_msg(n > 0 && (size_t)n < size, "TMPDIR is too long for a test: %s", path);
+	return path;
+}
 
 static inline int unit_run(const char *name, const TTest *const *tests, size_t nr)
 {

@@ -241,10 +241,12 @@ static inline const char *brick_possible(void)
 {
 	const char *why = NULL;
 
+	const char *tmp = getenv("TMPDIR");
+
 	snprintf(base, sizeof base, "%s/gf-posix.XXXXXX",
-		 access("/var/tmp", W_OK) == 0 ? "/var/tmp" : "/tmp");
+		 tmp ? tmp : access("/var/tmp", W_OK) == 0 ? "/var/tmp" : "/tmp");
 	if (!mkdtemp(base))
-		return "no directory for bricks in /var/tmp or /tmp";
+		return "no directory for bricks in TMPDIR, /var/tmp or /tmp";
 	chmod(base, 0755);
 	if (geteuid() != 0)
 		why = "a brick needs root";

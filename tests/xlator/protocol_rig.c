@@ -12,6 +12,7 @@
 
 #include "call.h"
 #include "protocol_rig.h"
+#include "unit.h"
 
 struct sink sink;
 struct rig rig;
@@ -201,8 +202,7 @@ void rig_init(const char *transport)
 						 : loop_new();
 	snprintf(rig.host, sizeof rig.host, "brick1");
 	if (strcmp(transport, "unix") == 0) {
-		snprintf(rig.dir, sizeof rig.dir, "/tmp/test_protocol.XXXXXX");
-		if (!mkdtemp(rig.dir))
+		if (!mkdtemp(unit_temporary(rig.dir, sizeof rig.dir, "test_protocol")))
 			abort();
 		snprintf(rig.host, sizeof rig.host, "%s/socket", rig.dir);
 	} else if (strcmp(transport, "tcp") == 0) {

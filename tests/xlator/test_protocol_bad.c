@@ -763,9 +763,9 @@ static int fetch(char out[512])
 
 START_TEST(the_volume_file_is_given)
 {
-	char dir[] = "/tmp/test_protocol.XXXXXX", path[64], options[256];
+	char dir[64], path[80], options[256];
 
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert_ptr_nonnull(mkdtemp(unit_temporary(dir, sizeof dir, "test_protocol")));
 	snprintf(path, sizeof path, "%s/client.vol", dir);
 	FILE *f = fopen(path, "w");
 	fputs("volume from-the-server\n", f);
