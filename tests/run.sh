@@ -66,7 +66,7 @@ configured()
 	mkdir -p "$BUILD/$1"
 	cd "$BUILD/$1"
 	shift
-	quietly configure.log "$TOP/configure" --prefix="$PWD/inst" "$@"
+	quietly configure.log "$TOP/configure" --prefix="$PWD/prefix" "$@"
 }
 
 show_failures()

@@ -96,6 +96,8 @@ options()
 direct_io()
 {
 	note "direct-io-mode"
+	rm -rf "$TMP/brick"
+	mkdir "$TMP/brick"
 	start_mount plain "$TMP/plain.vol" "$TMP/mnt" --direct-io-mode=enable || die "cannot mount"
 	mkdir "$TMP/mnt/direct"
 	expect 0 '^$' timeout 60 "$calls" "$TMP/mnt/direct" test_data

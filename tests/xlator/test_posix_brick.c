@@ -165,7 +165,7 @@ START_TEST(full_disk)
 	if (mount_tmpfs("size=256k,nr_inodes=12", 0)) {
 		brick_start("");
 		char name[16];
-		int ret = 0, made = 0;
+		int ret = 0;
 
 		for (int i = 0; i < 20 && ret == 0; i++) {
 			struct inode *n = new_inode(i % 2 ? S_IFDIR : S_IFIFO);
@@ -175,7 +175,6 @@ START_TEST(full_disk)
 					 .mode = 0700)
 				    : DO(mknod, .parent = root(), .name = name, .inode = n,
 					 .mode = S_IFIFO | 0600);
-			made += ret == 0;
 			if (ret) {
 				ck_assert_int_eq(ret, -ENOSPC);
 				ck_assert(!there(on_disk(name)) && !there(handle_of(&n->gfid)));
