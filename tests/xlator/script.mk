@@ -2,7 +2,7 @@
 SCRIPT = tests/xlator/script.c tests/xlator/script.h tests/unit/unit.h
 SCRIPT_CFLAGS = $(UNIT_CFLAGS) -Wno-unused-parameter -DXLATOR_BUILD_DIR='"$(abs_builddir)"'
 
-SCRIPT_TESTS = tests/unit/test_call tests/unit/test_inode tests/unit/test_graph tests/xlator/test_afr tests/xlator/test_locks tests/xlator/test_small
+SCRIPT_TESTS = tests/unit/test_call tests/unit/test_inode tests/unit/test_graph tests/unit/test_xlator tests/xlator/test_afr tests/xlator/test_locks tests/xlator/test_small tests/xlator/test_no_memory
 check_PROGRAMS += $(SCRIPT_TESTS)
 TESTS += $(SCRIPT_TESTS)
 
@@ -18,6 +18,11 @@ tests_unit_test_graph_SOURCES = tests/unit/test_graph.c $(SCRIPT)
 tests_unit_test_graph_CFLAGS = $(SCRIPT_CFLAGS)
 tests_unit_test_graph_LDADD = libglusterfs.la $(CHECK_LIBS)
 
+# loads what is built
+tests_unit_test_xlator_SOURCES = tests/unit/test_xlator.c $(SCRIPT)
+tests_unit_test_xlator_CFLAGS = $(SCRIPT_CFLAGS) -D_GNU_SOURCE
+tests_unit_test_xlator_LDADD = libglusterfs.la $(CHECK_LIBS)
+
 tests_xlator_test_afr_SOURCES = tests/xlator/test_afr.c $(SCRIPT) $(xlators_cluster_afr_afr_la_SOURCES)
 tests_xlator_test_afr_CFLAGS = $(SCRIPT_CFLAGS)
 tests_xlator_test_afr_LDADD = libglusterfs.la $(CHECK_LIBS)
@@ -30,3 +35,10 @@ tests_xlator_test_locks_LDADD = libglusterfs.la $(CHECK_LIBS)
 tests_xlator_test_small_SOURCES = tests/xlator/test_small.c $(SCRIPT)
 tests_xlator_test_small_CFLAGS = $(SCRIPT_CFLAGS)
 tests_xlator_test_small_LDADD = libglusterfs.la $(CHECK_LIBS)
+
+tests_xlator_test_no_memory_SOURCES = tests/xlator/test_no_memory.c $(SCRIPT) $(xlators_cluster_afr_afr_la_SOURCES) \
+	core/call.c core/graph.c core/xlator.c core/inode.c core/fd.c core/buf.c core/option.c
+tests_xlator_test_no_memory_CFLAGS = $(SCRIPT_CFLAGS) -fvisibility=default -Wno-missing-prototypes
+tests_xlator_test_no_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
+	-Wl,--wrap=strdup,--wrap=posix_memalign
+tests_xlator_test_no_memory_LDADD = libglusterfs.la $(CHECK_LIBS) $(XXHASH_LIBS)
