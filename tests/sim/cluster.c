@@ -100,12 +100,12 @@ static void remove_tree(const char *dir)
 }
 
 /* The template of a directory's name; not in /tmp, which may not have trusted extended attributes. */
-static char *temporary(char *path, size_t size)
+static char *temporary(char *dir, size_t size)
 {
 	const char *tmp = getenv("TMPDIR");
 
-	snprintf(path, size, "%s/glusterfs-sim.XXXXXX", tmp ? tmp : "/var/tmp");
-	return path;
+	snprintf(dir, size, "%s/glusterfs-sim.XXXXXX", tmp ? tmp : "/var/tmp");
+	return dir;
 }
 
 /* One run; returns the trace of what was picked. */

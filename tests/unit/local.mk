@@ -51,7 +51,8 @@ tests_unit_test_transport_life_SOURCES = tests/unit/test_transport_life.c \
 tests_unit_test_transport_life_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_transport_life_LDADD = libglusterfs.la $(CHECK_LIBS)
 
-THREADED_TESTS += tests/unit/test_loop tests/unit/test_work tests/unit/test_transport
+THREADED_TESTS += tests/unit/test_loop tests/unit/test_work tests/unit/test_transport \
+	tests/unit/test_transport_life
 
 # buffers, dicts, listings, log, options, operations, the codec
 UNIT_TESTS += tests/unit/test_buf tests/unit/test_dict tests/unit/test_dirents tests/unit/test_fop \

@@ -29,3 +29,6 @@ tests_xlator_test_posix_dir_LDADD = libglusterfs.la $(CHECK_LIBS)
 tests_xlator_test_posix_brick_SOURCES = tests/xlator/test_posix_brick.c tests/xlator/brick.h
 tests_xlator_test_posix_brick_CFLAGS = $(XLATOR_TEST_CFLAGS)
 tests_xlator_test_posix_brick_LDADD = libglusterfs.la $(CHECK_LIBS)
+
+THREADED_TESTS += tests/xlator/test_posix tests/xlator/test_posix_dir tests/xlator/test_posix_brick \
+	tests/xlator/test_protocol tests/xlator/test_small
