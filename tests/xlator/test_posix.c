@@ -398,8 +398,13 @@ START_TEST(open_files)
 
 	ap = fd_new(n, O_WRONLY | O_APPEND, false);
 	OK(open, .inode = n, .fd = ap, .flags = O_WRONLY | O_APPEND);
-	ck_assert_int_eq(write_text(ap, 0, "ab", 0), 2);
+	ck_assert_int_eq(write_text(ap, 0, "ab", WRITE_APPEND), 2);
 	ck_assert_uint_eq(R.write.attr.size, 12);
+	/* A page that the kernel writes back through this file has its place. */
+	ck_assert_int_eq(write_text(ap, 3, "XY", 0), 2);
+	ck_assert_uint_eq(R.write.attr.size, 12);
+	ck_assert_int_eq(DO(read, .fd = fd, .offset = 0, .size = 20), 12);
+	ck_assert(buf_is(R.read.data, "012XY56789ab"));
 	fd_unref(ap);
 
 	struct fd *tr = fd_new(n, O_RDWR, false);

@@ -36,8 +36,12 @@ enum {
 	POSIX_COPY_MAX = 1 << 30,
 };
 
-/* What is looked at of the flags of open and create. */
-#define POSIX_OPEN_FLAGS (O_ACCMODE | O_APPEND | O_DIRECT | O_SYNC | O_DSYNC | O_NOATIME)
+/*
+ * What is looked at of the flags of open and create.  Not O_APPEND: the kernel would then append
+ * whatever the offset, also pages of a mapping that are written back through this open file, and
+ * writes after fcntl() took the flag away.  A write says itself that it appends (WRITE_APPEND).
+ */
+#define POSIX_OPEN_FLAGS (O_ACCMODE | O_DIRECT | O_SYNC | O_DSYNC | O_NOATIME)
 
 struct posix_op;
 struct posix_dircache;
