@@ -728,6 +728,76 @@ START_TEST(nobody_to_vouch)
 }
 END_TEST
 
+START_TEST(vouched_for_no_longer)
+{
+	for (int way = 0; way < 2; way++) {
+		bricks_new();
+		rig_children_up = true;
+		up2();
+		ck_assert(is_member(0) && is_member(1));
+		if (way) {
+			script_lose(b[0]);
+			script_lose(b[1]);
+			script_return(b[0]);	/* both ways b0 was there while b1 was not */
+		} else {
+			script_lose(b[1]);
+		}
+		put_mark(0, 1);		/* another client goes on with it */
+		script_lose(b[0]);
+		script_return(b[1]);
+		ck_assert(!is_member(1));
+		ck_assert_int_eq(do_stat(), -ENOTCONN);
+		script_return(b[0]);
+		ck_assert(is_member(0) && is_out(1));
+		rig_down(&r);
+	}
+}
+END_TEST
+
+START_TEST(stopping_blames_nobody)
+{
+	struct answer a;
+
+	bricks_new();
+	rig_children_up = true;
+	up2();
+	struct unlink_args args = a_change();
+	b[1]->hold[FOP_unlink] = true;
+	rig_call(&r, &a, FOP_unlink, &args);
+	graph_stop(r.g);		/* children are stopped one after the other: b0 still is there */
+	script_release(b[1], FOP_unlink, -ENOTCONN);
+	ck_assert(a.done && a.ret == -ENOTCONN);
+	ck_assert(!mark(0, 1));
+	rig_down(&r);
+
+	up3();				/* nor who could not take a mark */
+	args = a_change();
+	script_lose(b[2]);
+	b[1]->hold[FOP_setxattr] = true;
+	rig_call(&r, &a, FOP_unlink, &args);
+	graph_stop(r.g);
+	script_release(b[1], FOP_setxattr, -ENOTCONN);
+	ck_assert(a.done && a.ret == -ENOTCONN);
+	ck_assert(!mark(0, 1));
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(stopping_during_a_check)
+{
+	bricks_new();
+	rig_children_up = false;
+	up2();
+	b[0]->hold[FOP_getxattr] = true;
+	script_return(b[0]);
+	struct afr *afr = graph_find(r.g, "m")->priv;
+	graph_stop(r.g);
+	script_release(b[0], FOP_getxattr, -ENOTCONN);
+	ck_assert(!timer_active(&afr->retry_timer) && !timer_active(&afr->start_timer));
+	rig_down(&r);
+}
+END_TEST
+
 START_TEST(old_marks)
 {
 	for (int first = 0; first < 2; first++) {
@@ -952,6 +1022,41 @@ START_TEST(cannot_be_opened_again)
 	ck_assert(is_out(1) && mark(0, 1));
 	fd_unref(fd);
 	rig_down(&r);
+}
+END_TEST
+
+/* A temporary file, removed while it is open; its brick was away for a moment and protocol/client could not open it
+ * again. */
+START_TEST(a_file_without_a_name)
+{
+	struct answer a;
+
+	for (int lost = 0; lost < 2; lost++) {
+		bricks_new();
+		rig_children_up = true;
+		up2();
+		struct fd *fd = open_file(1);
+		for (int i = 0; i < 2; i++) {
+			b[i]->reply[FOP_write].write.attr = (struct attr){ .mode = S_IFREG };
+			b[i]->ret[FOP_write] = i == lost ? -ESTALE : 10;
+			b[i]->ret[FOP_stat] = i == lost ? -ESTALE : 0;
+		}
+		start_write(&a, fd, 10);
+		ck_assert(a.done && a.ret == 10);
+		answer_drop(&a);
+		ck_assert(is_member(0) && is_member(1));
+		rig_call(&r, &a, FOP_stat, &(struct stat_args){ .inode = fd->inode, .fd = fd });
+		ck_assert(a.done && a.ret == 0);
+		answer_drop(&a);
+		/* One with a name is another thing: that brick has missed a change. */
+		b[!lost]->reply[FOP_write].write.attr.nlink = 1;
+		start_write(&a, fd, 10);
+		ck_assert(a.done && a.ret == 10);
+		answer_drop(&a);
+		ck_assert(is_out(lost) && is_member(!lost) && mark(!lost, lost));
+		fd_unref(fd);
+		rig_down(&r);
+	}
 }
 END_TEST
 
@@ -1391,8 +1496,9 @@ UNIT_MAIN("afr", all_up, start_timeout, down_counts_as_heard, all_failed, one_fa
 	  lost_in_the_middle_of_a_change, lost_and_back_before_the_others_answer,
 	  who_has_it_goes_before_it_is_settled, lost_while_the_mark_is_written, marks_on_who_joins_later,
 	  a_mark_that_cannot_be_written, many_changes_at_once, changes_wait_for_a_check, gone_during_its_check,
-	  what_cannot_be_read_is_not_no, nobody_to_vouch, old_marks, split_brain,
+	  what_cannot_be_read_is_not_no, nobody_to_vouch, vouched_for_no_longer,
+	  stopping_blames_nobody, stopping_during_a_check, old_marks, split_brain,
 	  reads_go_to_the_law_and_fail_over, lost_while_it_reads, data_is_spread_or_where_it_is_said, adoption,
-	  opened_where_it_is_missing, cannot_be_opened_again, syncs, statfs_tells_the_smallest, locks_in_order,
+	  opened_where_it_is_missing, cannot_be_opened_again, a_file_without_a_name, syncs, statfs_tells_the_smallest, locks_in_order,
 	  locks_undone, locks_on_who_came_later, a_flock_that_waits_holds_nothing, times_are_made_equal,
 	  a_change_overtakes_the_mending, mending_fails, random_failures)

@@ -27,6 +27,14 @@ bool afr_is_environment_error(int err)
 	return false;
 }
 
+bool afr_failed_by_itself(const struct frame *f, int err)
+{
+	struct fd *fds[2];
+
+	/* An open file that could not be opened again after a lost connection: it has no name any more. */
+	return afr_is_environment_error(err) || (err == -ESTALE && afr_fds_of(f, fds) > 0);
+}
+
 /* ---- gathering ---- */
 
 static void gather_done(struct frame *f, int child, int ret, const void *reply)
@@ -95,12 +103,12 @@ void afr_unwind(struct frame *f, int law)
 /* ---- changes ---- */
 
 /* Did the child not do what another one did, for a reason of its own?  best: the highest answer. */
-static bool failed_by_itself(enum fop_id op, int ret, int best)
+static bool did_less(const struct frame *f, int ret, int best)
 {
-	if (op == FOP_write || op == FOP_copy_file_range)	/* a full disk: not all of it */
+	if (f->op == FOP_write || f->op == FOP_copy_file_range)	/* a full disk: not all of it */
 		if (ret >= 0 && ret < best)
 			return true;
-	return afr_is_environment_error(ret);
+	return afr_failed_by_itself(f, ret);
 }
 
 /* The lowest child whose answer counts; -1 when all failed by themselves. */
@@ -112,7 +120,7 @@ static int find_law(const struct frame *f, const struct afr_local *local)
 		if (local->answers[afr_lowest(left)].ret > best)
 			best = local->answers[afr_lowest(left)].ret;
 	for (uint64_t left = local->sent; left; left &= left - 1)
-		if (!failed_by_itself(f->op, local->answers[afr_lowest(left)].ret, best))
+		if (!did_less(f, local->answers[afr_lowest(left)].ret, best))
 			return afr_lowest(left);
 	return -1;
 }
@@ -125,6 +133,44 @@ static uint64_t same_answers(const struct afr_local *local, int law)
 		if (local->answers[afr_lowest(left)].ret == local->answers[law].ret)
 			same |= left & -left;
 	return same;
+}
+
+/* The attributes after the operation are the last ones in an answer. */
+#define LAST_attr(field) last = &r->field;
+#define LAST_buf(field)
+#define LAST_dict LAST_buf
+#define LAST_dirents LAST_buf
+#define LAST_u32 LAST_buf
+#define LAST_u64 LAST_buf
+#define LAST_lock LAST_buf
+#define LAST_statfs LAST_buf
+static const struct attr *attr_after(enum fop_id op, const union fop_reply *reply)
+{
+	const struct attr *last = NULL;
+
+	switch (op) {
+#define FOP(n, k) case FOP_##n: { const struct n##_reply *r = &reply->n; (void)r;
+#define ARG(t, f)
+#define RET(t, f) LAST_##t(f)
+#define END(n) break; }
+#include "fops.def"
+	case FOP_COUNT: break;
+	}
+	return last;
+}
+
+/*
+ * An open file whose last name is gone cannot be opened again on a child that was away for a moment.  What is written
+ * to it is seen by nobody but through this file, and vanishes with it, so that child misses nothing.
+ */
+static bool misses_nothing(const struct frame *f, const struct afr_answer *a, const struct afr_answer *law)
+{
+	struct fd *fds[2];
+	const struct attr *attr = law->ret >= 0 ? attr_after(f->op, &law->reply) : NULL;
+
+	if (a->ret != -ESTALE && a->ret != -EBADFD && a->ret != -EBADF)
+		return false;
+	return attr && attr_present(attr) && attr->nlink == 0 && afr_fds_of(f, fds) > 0;
 }
 
 /*
@@ -144,6 +190,8 @@ static void change_answer(struct frame *f)
 		err = local->answers[local->child].ret;
 	else if (!(afr->members & local->good))
 		err = -ENOTCONN;	/* whether it will have been made nobody knows */
+	else if (afr->stopping && ((afr->members & ~local->good) || !afr_is_marked(afr, ~local->good)))
+		err = -ENOTCONN;	/* nor now: who has not answered is not to blame */
 	else if (afr->members & ~local->good) {	/* those who have it came back only now */
 		afr_evict(afr, afr->members & ~local->good, "a change was not made there");
 		return afr_wait(f, change_answer);
@@ -191,6 +239,9 @@ static void change_compare(struct frame *f)
 	local->child = law;
 	local->good = law >= 0 ? same_answers(local, law) : 0;
 	local->marking = false;
+	for (uint64_t left = law >= 0 ? local->sent & ~local->good : 0; left; left &= left - 1)
+		if (misses_nothing(f, &local->answers[afr_lowest(left)], &local->answers[law]))
+			local->good |= left & -left;
 	uint64_t bad = law >= 0 ? local->sent & ~local->good : 0;
 	if (bad && !(afr->members & local->good)) {
 		log_critical(f->xl->name, "%s: the subvolumes that did it are gone, and others failed: they differ now",
@@ -202,7 +253,7 @@ static void change_compare(struct frame *f)
 
 		/* An error at the law changes nothing; who failed by himself has missed nothing then.  A sync changes
 		 * nothing anyway: who could do it is not worse than the law. */
-		if (local->answers[law].ret >= 0 || (!afr_is_environment_error(a->ret) && fop_is_change(f->op)))
+		if (local->answers[law].ret >= 0 || (!afr_failed_by_itself(f, a->ret) && fop_is_change(f->op)))
 			change_evict(f, afr_lowest(bad), a, law);
 	}
 	afr_wait(f, change_answer);
@@ -221,7 +272,7 @@ static void change_send(struct frame *f)
 
 	if (afr_must_wait(afr))
 		return afr_wait(f, change_send);
-	uint64_t to = afr->members;
+	uint64_t to = afr->stopping ? 0 : afr->members;
 	if (!to)
 		return change_fail(f, -ENOTCONN);
 	if (!afr_is_marked(afr, ~to)) {

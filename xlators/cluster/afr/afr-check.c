@@ -94,7 +94,7 @@ void afr_retry_checks(struct timer *t)
 
 static void try_later(struct afr *afr)
 {
-	if (!timer_active(&afr->retry_timer))
+	if (!afr->stopping && !timer_active(&afr->retry_timer))
 		timer_start(&afr->retry_timer, xl_loop(afr->xl), RETRY_MS, afr_retry_checks);
 }
 

@@ -192,7 +192,7 @@ static void mark_write(struct afr *afr, int out, uint64_t to)
 
 bool afr_evict(struct afr *afr, uint64_t mask, const char *why)
 {
-	if (!(afr->members & ~mask))
+	if (afr->stopping || !(afr->members & ~mask))
 		return false;		/* never the last one */
 	for (uint64_t left = mask; left; left &= left - 1)
 		afr_put_out(afr, afr_lowest(left), why);
@@ -238,6 +238,9 @@ void afr_event(struct xlator *xl, int child, enum xl_event what, void *data)
 		c->heard = c->up = true;
 		c->epoch++;
 		c->failed = false;
+		for (int i = 0; i < xl->nr_children; i++)	/* it may be given marks against those */
+			if (!afr->child[i].up)
+				afr->child[i].vouched &= ~afr_bit(child);
 		if (c->out)
 			log_warning(xl->name, "%s is back, and stays out: %s", name, c->reason);
 		else if (!c->checking)
@@ -248,8 +251,11 @@ void afr_event(struct xlator *xl, int child, enum xl_event what, void *data)
 		c->heard = true;
 		c->up = false;
 		c->epoch++;
-		for (int i = 0; i < xl->nr_children; i++)	/* who knows what is there when it comes back */
+		for (int i = 0; i < xl->nr_children; i++) {	/* who knows what is there when it comes back */
 			afr->child[i].marked_by &= ~afr_bit(child);
+			if (afr->child[i].up)			/* other clients may go on with that one */
+				c->vouched &= ~afr_bit(i);
+		}
 		c->failed = what == XL_CHILD_FAILED;
 		if (!c->out)
 			afr_set_reason(afr, child, data ? data : "down");

@@ -31,7 +31,7 @@ static void read_done(struct frame *f, int child, int ret, const void *reply)
 			afr_fd_set_opened(f->xl, ((const struct opendir_args *)f->args)->fd, afr_bit(child));
 		return unwind_any(f, ret, reply);
 	}
-	if (!afr_is_environment_error(ret))
+	if (!afr_failed_by_itself(f, ret))
 		return fail(f, ret);
 	if (!local->first_error || local->first_error == -ENOTCONN)
 		local->first_error = ret;

@@ -65,8 +65,11 @@ static int afr_start(struct xlator *xl)
 
 static void afr_stop(struct xlator *xl)
 {
-	timer_stop(&((struct afr *)xl->priv)->start_timer);
-	timer_stop(&((struct afr *)xl->priv)->retry_timer);
+	struct afr *afr = xl->priv;
+
+	afr->stopping = true;
+	timer_stop(&afr->start_timer);
+	timer_stop(&afr->retry_timer);
 }
 
 static void afr_fini(struct xlator *xl)

@@ -17,7 +17,8 @@ struct afr_child {
 	uint32_t epoch;		/* counts its ups and downs */
 	uint64_t marked_by;	/* children that have the mark against it ... */
 	uint64_t marking;	/* ... and that are being given it */
-	uint64_t vouched;	/* children that were asked about it, when both were good */
+	uint64_t vouched;	/* children that were asked about it when both were good, and that nobody has
+				 * used without it since */
 	char id[33];		/* of the brick, hexadecimal; "" when the child has none */
 	char reason[192];	/* of being down or out */
 	uint64_t since_ns;	/* wall clock of the last change of state */
@@ -37,6 +38,7 @@ struct afr {
 	struct timer start_timer, retry_timer;
 	bool waited;			/* start-timeout is over */
 	bool told_up, told_failed;
+	bool stopping;			/* children go one by one: that is no failure of theirs */
 	uint64_t failovers, time_fixes;
 };
 
@@ -86,7 +88,8 @@ void afr_start_timeout(struct timer *t);
 void afr_retry_checks(struct timer *t);
 /*
  * Takes the children in mask out, because of `why`, also when they are no members any more; the caller then
- * waits (afr_wait) for the marks to be written.  Never the last member: false, nothing is done.
+ * waits (afr_wait) for the marks to be written.  Never the last member, and nobody when we stop: false,
+ * nothing is done.
  */
 bool afr_evict(struct afr *afr, uint64_t mask, const char *why);
 /* Does every member have the mark against each child in mask? */
@@ -112,6 +115,8 @@ void afr_open(struct frame *f, const struct open_args *a);
 void afr_flush(struct frame *f, const struct flush_args *a);
 void afr_statfs(struct frame *f, const struct statfs_args *a);
 bool afr_is_environment_error(int err);
+/* Could the child that answered `err` not do the operation of f, for a reason of its own? */
+bool afr_failed_by_itself(const struct frame *f, int err);
 
 /* afr-fd.c */
 /* The open files and objects that the arguments of f name, at most two each. */
