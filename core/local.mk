@@ -19,7 +19,7 @@ libglusterfs_la_SOURCES = \
 	core/xlator.c core/xlator.h core/xlator-impl.h
 libglusterfs_la_CFLAGS = $(AM_CFLAGS) -fvisibility=default
 libglusterfs_la_LIBADD = libparser.la $(UV_LIBS) $(XXHASH_LIBS)
-libglusterfs_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0
+libglusterfs_la_LDFLAGS = $(AM_LDFLAGS) -release 1.3 -version-info 0:0:0
 
 # what a translator author needs, in PREFIX/include/glusterfs
 pkginclude_HEADERS = core/buf.h core/dict.h core/dirents.h core/dump.h core/fop.h core/fops.def \

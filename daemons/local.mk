@@ -3,8 +3,8 @@ sbin_PROGRAMS += glusterfs
 glusterfs_SOURCES = daemons/main.c daemons/daemon.c daemons/daemon.h daemons/load.c daemons/run.c daemons/report.c \
 	daemons/explain.c daemons/help.c
 glusterfs_LDADD = libfetch.la libglusterfs.la
-# backtraces of a crash name functions
-glusterfs_LDFLAGS = $(AM_LDFLAGS) -rdynamic
+# -rdynamic: backtraces of a crash name functions; -rpath: our library, whatever else the machine has
+glusterfs_LDFLAGS = $(AM_LDFLAGS) -rdynamic -Wl,-rpath,$(libdir)
 EXTRA_DIST += daemons/README daemons/mount.glusterfs.in daemons/glusterfs.bash-completion
 dist_man_MANS += daemons/glusterfs.8 daemons/glusterfsd.8 daemons/mount.glusterfs.8 daemons/glusterfs-volfile.5
 
