@@ -132,6 +132,8 @@ static int sink_start(struct xlator *xl)
 static void sink_release(struct xlator *xl, struct fd *fd, uint64_t slot)
 {
 	sink.releases++;
+	if (sink.release_lets_go)
+		sink_let_go();
 }
 
 static const struct xlator_type sink_type = {

@@ -25,6 +25,7 @@ struct sink {				/* what the last volume of the server graph saw, and does */
 	int releases, cancels;
 	bool hold;			/* calls wait until sink_let_go() or a cancel ... */
 	bool stubborn;			/* ... which is not listened to */
+	bool release_lets_go;		/* ... or a release: it was a lock that they waited for */
 	int error;			/* < 0: the answer of everything */
 	struct frame *held[SINK_HELD_MAX];
 	int nr_held;

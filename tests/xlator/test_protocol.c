@@ -514,6 +514,36 @@ START_TEST(stopping_waits_for_calls)
 }
 END_TEST
 
+/* What one client had locked is what another waits for: both go at once when the server stops. */
+START_TEST(stopping_drops_locks_that_others_wait_for)
+{
+	struct rig_call c;
+
+	rig_up("mem", "", "");
+	struct graph *first = rig.client;
+	struct fd *waits = rig_open(1, O_RDWR, NULL);
+	sink.hold = true;
+	rig_call_start(&c, FOP_lk,
+		       &(struct lk_args){ .fd = waits, .cmd = LK_SETW, .lock = { .type = F_WRLCK } },
+		       NULL);
+	ck_assert(rig_until(one_is_held, 1000));
+	sink.hold = false;
+	ck_assert_int_eq(rig_attach("brick", ""), 0);
+	rig_run(100);
+	struct fd *has = rig_open(1, O_RDWR, NULL);
+	sink.release_lets_go = true;
+	graph_stop(rig.server);
+	rig_call_wait(&c);
+	rig_call_end(&c);
+	ck_assert_int_eq(sink.releases, 2);
+	sink.release_lets_go = false;
+	fd_unref(waits);
+	fd_unref(has);
+	rig_end(&first);
+	rig_fini();
+}
+END_TEST
+
 /* ---- chance ---- */
 
 enum { CHAOS_CALLS = 24, CHAOS_FILES = 6, CHAOS_STEPS = 400 };
@@ -649,4 +679,5 @@ UNIT_MAIN("protocol", works_over_mem, works_over_tcp, works_over_unix,
 	  an_open_that_never_came_is_no_open_file, the_volume_there_goes_down_and_up,
 	  invalidations_reach_the_client, a_server_that_comes_later,
 	  a_volume_deeper_down_can_be_used, stopping_waits_for_calls,
+	  stopping_drops_locks_that_others_wait_for,
 	  every_call_is_answered_whatever_happens)

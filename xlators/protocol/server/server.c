@@ -347,10 +347,17 @@ static void server_stop(struct xlator *xl)
 	sv->listener = NULL;
 	while ((s = TAILQ_FIRST(&sv->greeting)))
 		session_free(s);
+	/*
+	 * One that goes drops its locks, which may let go the last request of any other: nobody
+	 * goes before his turn.
+	 */
+	LIST_FOREACH(s, &sv->sessions, link)
+		s->nr_requests++;
 	for (s = LIST_FIRST(&sv->sessions); s; s = next) {
 		next = LIST_NEXT(s, link);
 		session_flow(s);
 		server_cancel_all(s, true);
+		s->nr_requests--;
 		session_settle(s);
 	}
 	if (sv->nr_sessions)
