@@ -850,6 +850,50 @@ START_TEST(split_brain)
 }
 END_TEST
 
+/* Each side of a cut network has gone on with its own brick. */
+START_TEST(changed_apart_while_away)
+{
+	bricks_new();
+	up2();
+	script_lose(b[1]);
+	ck_assert_int_eq(change(), 0);
+	put_mark(1, 0);			/* by the other side */
+	script_return(b[1]);
+	ck_assert(is_out(0) && is_out(1));
+	ck_assert_int_eq(change(), -ENOTCONN);
+	ck_assert_uint_eq(r.top->downs, 1);
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(put_out_by_another_client)
+{
+	for (int out = 0; out < 2; out++) {
+		bricks_new();
+		up2();
+		ck_assert_int_eq(do_stat(), 0);
+		put_mark(!out, out);
+		let_time_pass(1100);
+		ck_assert(is_member(out));	/* nobody looks while nothing is done */
+		ck_assert_int_eq(do_stat(), 0);
+		ck_assert(is_out(out) && is_member(!out));
+		ck_assert_int_eq(change(), 0);
+		ck_assert_uint_eq(b[out]->count[FOP_unlink], 0);
+		rig_down(&r);
+	}
+	bricks_new();			/* what cannot be read now changes nothing */
+	up2();
+	let_time_pass(1100);
+	b[0]->ret[FOP_getxattr] = -EIO;
+	b[1]->hold[FOP_getxattr] = true;
+	ck_assert_int_eq(change(), 0);	/* nor does anybody wait for it */
+	script_release_all(b[1], -EIO);
+	ck_assert(is_member(0) && is_member(1));
+	b[1]->hold[FOP_getxattr] = false;
+	rig_down(&r);
+}
+END_TEST
+
 /* ---- reads ---- */
 
 START_TEST(reads_go_to_the_law_and_fail_over)
@@ -1498,6 +1542,7 @@ UNIT_MAIN("afr", all_up, start_timeout, down_counts_as_heard, all_failed, one_fa
 	  a_mark_that_cannot_be_written, many_changes_at_once, changes_wait_for_a_check, gone_during_its_check,
 	  what_cannot_be_read_is_not_no, nobody_to_vouch, vouched_for_no_longer,
 	  stopping_blames_nobody, stopping_during_a_check, old_marks, split_brain,
+	  changed_apart_while_away, put_out_by_another_client,
 	  reads_go_to_the_law_and_fail_over, lost_while_it_reads, data_is_spread_or_where_it_is_said, adoption,
 	  opened_where_it_is_missing, cannot_be_opened_again, a_file_without_a_name, syncs, statfs_tells_the_smallest, locks_in_order,
 	  locks_undone, locks_on_who_came_later, a_flock_that_waits_holds_nothing, times_are_made_equal,

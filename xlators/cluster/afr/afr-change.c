@@ -272,6 +272,7 @@ static void change_send(struct frame *f)
 
 	if (afr_must_wait(afr))
 		return afr_wait(f, change_send);
+	afr_check_again(afr);
 	uint64_t to = afr->stopping ? 0 : afr->members;
 	if (!to)
 		return change_fail(f, -ENOTCONN);

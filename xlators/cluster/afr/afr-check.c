@@ -8,6 +8,8 @@
  * up again).  Nor is a child taken in that nobody could vouch for: one that this client has never used, while one
  * that it has used is away, which may have marks against it.
  *
+ * Members are looked at again every second in which there are operations: another client may have put one out.
+ *
  * Two that have marks against each other have been changed apart: neither is used, a person must choose.
  *
  * Limitation of this first form: a client that begins while only an outdated brick is up cannot know; the other
@@ -15,7 +17,7 @@
  */
 #include "afr-member.h"
 
-enum { RETRY_MS = 1000 };
+enum { RETRY_MS = 1000, AGAIN_MS = 1000 };
 
 /* What a check learns: of the child that came up, and of each other about it and by it. */
 struct check {
@@ -25,6 +27,7 @@ struct check {
 	uint64_t asked, vouched;	/* others that were asked about it, and have no mark */
 	bool unsure;			/* something could not be read */
 	bool replaced;			/* it is not the brick that was there before */
+	bool again;			/* it is a member: is it still good?  Nobody waits for the answer */
 	const char *refused;		/* it cannot be used at all: why */
 	char reason[192];
 };
@@ -56,16 +59,21 @@ static uint64_t not_vouched(const struct afr *afr, const struct check *k)
 	return who;
 }
 
-static void join(struct afr *afr, struct check *k)
+static void put_out_accused(struct afr *afr, const struct check *k)
 {
-	struct afr_child *c = &afr->child[k->child];
-
 	for (uint64_t left = k->accuses; left; left &= left - 1) {
 		int i = afr_lowest(left);
 
 		afr_put_out(afr, i, "it has missed changes");
 		afr->child[i].marked_by |= afr_bit(k->child);
 	}
+}
+
+static void join(struct afr *afr, const struct check *k)
+{
+	struct afr_child *c = &afr->child[k->child];
+
+	put_out_accused(afr, k);
 	for (uint64_t left = k->vouched; left; left &= left - 1)
 		afr->child[afr_lowest(left)].vouched |= afr_bit(k->child);
 	c->vouched |= k->vouched;
@@ -124,6 +132,11 @@ static bool conclude(struct afr *afr, struct check *k)
 		split_brain(afr, both | afr_bit(k->child));
 	} else if (k->accused_by) {
 		afr_put_out(afr, k->child, k->reason);
+	} else if (c->out) {		/* it was away during a change, and there was another one on it alone */
+		if (k->accuses & afr->members)
+			split_brain(afr, k->accuses | afr_bit(k->child));
+	} else if (k->again) {
+		put_out_accused(afr, k);
 	} else if (k->unsure) {
 		afr_set_reason(afr, k->child, "it is not known yet whether it has missed changes");
 		try_later(afr);
@@ -144,6 +157,13 @@ static void check_end(struct frame *f)
 	struct afr_child *c = &afr->child[k.child];
 
 	call_end(f);
+	if (k.again) {
+		if (c->epoch == k.epoch && !afr->stopping)
+			conclude(afr, &k);
+		xl_busy(afr->xl, -1);
+		afr_tell(afr);
+		return;
+	}
 	c->checking = false;
 	if (c->epoch != k.epoch) {	/* it went and came meanwhile: what was read may be no answer at all */
 		if (c->up && !c->out)
@@ -337,19 +357,47 @@ static void check_id_done(struct frame *f, int child, int ret, const struct getx
 	check_accuses_next(f, 0);
 }
 
-void afr_check_begin(struct afr *afr, int child)
+static struct frame *check_new(struct afr *afr, int child)
 {
 	struct frame *f = call_new(afr->xl, NULL, sizeof(struct check));
+
+	if (f)
+		*(struct check *)frame_data(f) = (struct check){ .child = child, .epoch = afr->child[child].epoch };
+	return f;
+}
+
+void afr_check_begin(struct afr *afr, int child)
+{
+	struct frame *f = check_new(afr, child);
 
 	if (!f) {
 		log_error(afr->xl->name, "no memory to take in %s", afr->xl->children[child]->name);
 		return try_later(afr);
 	}
-	struct check *k = frame_data(f);
-	k->child = child;
-	k->epoch = afr->child[child].epoch;
 	afr->child[child].checking = true;
 	afr->checks++;
 	struct getxattr_args a = { .inode = inode_root(xl_inodes(afr->xl)), .name = "trusted.glusterfs.brick-id" };
 	wind_getxattr(f, child, &a, check_id_done);
+}
+
+/*
+ * Another client may have put a member out that we still reach.  All pairs are asked about when all but the first
+ * member are looked at.  Driven by operations, not by a timer: a mount that is not used asks nobody.
+ */
+void afr_check_again(struct afr *afr)
+{
+	uint64_t now = loop_now_ns(xl_loop(afr->xl)), rest = afr->members & (afr->members - 1);
+
+	if (!rest || afr->stopping || now < afr->check_again_ns || afr_must_wait(afr))
+		return;
+	afr->check_again_ns = now + AGAIN_MS * UINT64_C(1000000);
+	for (uint64_t left = rest; left; left &= left - 1) {
+		struct frame *f = check_new(afr, afr_lowest(left));
+
+		if (!f)
+			return;		/* in a second */
+		((struct check *)frame_data(f))->again = true;
+		xl_busy(afr->xl, 1);
+		check_accuses_next(f, 0);
+	}
 }

@@ -243,7 +243,7 @@ void afr_event(struct xlator *xl, int child, enum xl_event what, void *data)
 				afr->child[i].vouched &= ~afr_bit(child);
 		if (c->out)
 			log_warning(xl->name, "%s is back, and stays out: %s", name, c->reason);
-		else if (!c->checking)
+		if (!c->checking)
 			afr_check_begin(afr, child);
 		break;
 	case XL_CHILD_DOWN:

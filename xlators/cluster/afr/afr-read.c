@@ -72,6 +72,7 @@ void afr_read(struct frame *f)
 
 	if (!afr->members && afr_must_wait(afr))
 		return afr_wait(f, read_try);
+	afr_check_again(afr);
 	read_try(f);
 }
 

@@ -32,6 +32,7 @@ struct afr {
 	struct afr_child *child;
 	uint64_t members;		/* bit i: child i is a member */
 	uint64_t ever;			/* has been one since we began */
+	uint64_t check_again_ns;	/* when the members' marks are to be read again */
 	int mark_error;			/* why the last member could not be given a mark; 0 */
 	uint32_t checks, marks;		/* under way: changes wait */
 	struct frame *waiting, **waiting_tail;
@@ -86,6 +87,8 @@ static inline int afr_lowest(uint64_t mask)
 void afr_event(struct xlator *xl, int child, enum xl_event what, void *data);
 void afr_start_timeout(struct timer *t);
 void afr_retry_checks(struct timer *t);
+/* Reads the marks of the members again, in the background, when it is time. */
+void afr_check_again(struct afr *afr);
 /*
  * Takes the children in mask out, because of `why`, also when they are no members any more; the caller then
  * waits (afr_wait) for the marks to be written.  Never the last member, and nobody when we stop: false,
