@@ -1227,6 +1227,44 @@ START_TEST(locks_undone)
 }
 END_TEST
 
+/* A child that is out keeps locks, for which a client that still uses it would wait. */
+START_TEST(locks_on_who_is_out)
+{
+	struct answer a;
+
+	bricks_new();
+	rig_children_up = true;
+	up2();
+	struct fd *fd = open_file(1);
+	struct lk_args args = lk(fd, LK_SETW, F_WRLCK, LK_POSIX);
+	rig_call(&r, &a, FOP_lk, &args);
+	ck_assert(a.done && a.ret == 0);
+	answer_drop(&a);
+	b[1]->ret[FOP_unlink] = -EIO;
+	ck_assert_int_eq(change(), 0);
+	ck_assert(is_out(1));
+	b[1]->hold[FOP_lk] = b[1]->hold[FOP_flush] = true;	/* nobody waits for it */
+	args.lock.type = F_UNLCK;
+	rig_call(&r, &a, FOP_lk, &args);
+	ck_assert(a.done && a.ret == 0);
+	answer_drop(&a);
+	ck_assert_ptr_nonnull(script_held(b[1], FOP_lk));
+	ck_assert_uint_eq(b[1]->log[b[1]->nr_log - 1].lock.type, F_UNLCK);
+	rig_call(&r, &a, FOP_flush, &(struct flush_args){ .fd = fd });
+	ck_assert(a.done && a.ret == 0);
+	answer_drop(&a);
+	script_release_all(b[1], -EIO);
+	ck_assert_uint_eq(b[1]->count[FOP_flush], 1);
+	script_lose(b[1]);
+	rig_call(&r, &a, FOP_lk, &args);
+	ck_assert(a.done && a.ret == 0);
+	answer_drop(&a);
+	ck_assert_uint_eq(b[1]->count[FOP_lk], 2);
+	fd_unref(fd);
+	rig_down(&r);
+}
+END_TEST
+
 START_TEST(locks_on_who_came_later)
 {
 	struct answer a;
@@ -1545,5 +1583,5 @@ UNIT_MAIN("afr", all_up, start_timeout, down_counts_as_heard, all_failed, one_fa
 	  changed_apart_while_away, put_out_by_another_client,
 	  reads_go_to_the_law_and_fail_over, lost_while_it_reads, data_is_spread_or_where_it_is_said, adoption,
 	  opened_where_it_is_missing, cannot_be_opened_again, a_file_without_a_name, syncs, statfs_tells_the_smallest, locks_in_order,
-	  locks_undone, locks_on_who_came_later, a_flock_that_waits_holds_nothing, times_are_made_equal,
+	  locks_undone, locks_on_who_is_out, locks_on_who_came_later, a_flock_that_waits_holds_nothing, times_are_made_equal,
 	  a_change_overtakes_the_mending, mending_fails, random_failures)

@@ -357,6 +357,7 @@ void afr_flush(struct frame *f, const struct flush_args *a)
 	struct afr *afr = f->xl->priv;
 	uint64_t to = afr->members & afr_fd_opened(f->xl, a->fd);
 
+	afr_flush_left_behind(f, a);
 	if (!to)
 		return unwind_flush(f, 0, &(struct flush_reply){ });
 	afr_gather(f, to, flush_answer);

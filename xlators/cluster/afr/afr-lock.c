@@ -4,7 +4,8 @@
  *
  * Who has a lock on the first member has won; a conflict on a later one is another client's unlock that is
  * still on its way, so there the lock is waited for, also when the caller would not wait.  The
- * order is the same for all clients: no deadlock between them.  An unlock goes to all in parallel.
+ * order is the same for all clients: no deadlock between them.  An unlock goes to all in parallel; without
+ * waiting also to those that are out: a client that still uses one would wait there for ever.
  *
  * Limitation of this first form: a brick that was away for a moment has lost the locks of this client; they stand on
  * the other members only.
@@ -35,6 +36,37 @@ static void lk_undo(struct frame *f, uint64_t mask)
 	root->pending++;
 	for (; mask; mask &= mask - 1)
 		wind_lk(root, afr_lowest(mask), &unlock, undo_done);
+	if (--root->pending == 0)
+		call_end(root);
+}
+
+/* Children that are out but still there, where the file is open: other clients may still use them. */
+static uint64_t left_behind(const struct afr *afr, struct fd *fd)
+{
+	uint64_t mask = afr_fd_opened(afr->xl, fd) & ~afr->members;
+
+	for (uint64_t left = mask; left; left &= left - 1)
+		if (!afr->child[afr_lowest(left)].up)
+			mask &= ~(left & -left);
+	return mask;
+}
+
+static void late_flush_done(struct frame *root, int child, int ret, const struct flush_reply *reply)
+{
+	if (!root->pending)
+		call_end(root);
+}
+
+void afr_flush_left_behind(struct frame *f, const struct flush_args *a)
+{
+	uint64_t mask = left_behind(f->xl->priv, a->fd);
+	struct frame *root = mask ? call_new(f->xl, frame_identity(f), 0) : NULL;
+
+	if (!root)
+		return;
+	root->pending++;
+	for (; mask; mask &= mask - 1)
+		wind_flush(root, afr_lowest(mask), a, late_flush_done);
 	if (--root->pending == 0)
 		call_end(root);
 }
@@ -135,8 +167,10 @@ static void lk_begin(struct frame *f)
 
 	if (!afr->members && afr_must_wait(afr))
 		return afr_wait(f, lk_begin);
-	if (a->lock.type == F_UNLCK)
+	if (a->lock.type == F_UNLCK) {
+		lk_undo(f, left_behind(afr, a->fd));
 		return open ? afr_gather(f, open, unlock_answer) : fail(f, -ENOTCONN);
+	}
 	if (afr->members & ~open & ~local->tried)
 		return afr_with_fds(f, afr->members, lk_begin);
 	lk_next(f, 0);

@@ -138,6 +138,8 @@ void afr_lookup(struct frame *f, const struct lookup_args *a);
 
 /* afr-lock.c */
 void afr_lk(struct frame *f, const struct lk_args *a);
+/* Drops the locks on children that are out.  Nobody waits for it. */
+void afr_flush_left_behind(struct frame *f, const struct flush_args *a);
 
 /* afr-time.c */
 void afr_times_begin(struct frame *f);		/* a change of f's objects starts */
