@@ -208,6 +208,20 @@ need_mount()
 	[ -e "$XLATORS/mount/fuse.so" ] || skip "mount/fuse is not built"
 }
 
+# The programs that are built for these scripts, also when they go elsewhere with cd.
+GF_BRICKCHECK=${GF_BRICKCHECK:-$PWD/tests/system/brickcheck}
+
+need_brickcheck()
+{
+	[ -x "$GF_BRICKCHECK" ] || skip "no $GF_BRICKCHECK (make check builds it)"
+}
+
+# Was it built with sanitizers? Then memory and speed say nothing.
+is_sanitized()
+{
+	grep -Eq "__(asan|tsan)_init" "$SBIN/glusterfs"
+}
+
 need_xlator()
 {
 	local type
@@ -322,6 +336,14 @@ make_disk()
 	mount -o loop,user_xattr "$image" "$dir" 2>/dev/null ||
 		skip "loop mounts are not possible here"
 	at_exit "umount -l '$dir'"
+}
+
+# brick_is_whole DIR: every object of a brick has its identity and its handle, and nothing else is there.
+brick_is_whole()
+{
+	local depth=1 found
+
+	found=$("$GF_BRICKCHECK" "$1" 2>&1) || fail "the brick is not whole: $found"
 }
 
 # posix_volume NAME DIR: a volume for a volume file.

@@ -3,7 +3,7 @@
 # The directory of translators is compiled in, so the tests run what `make install` puts below inst/, and
 # name that directory (functions.sh). One at a time: make check TESTS=tests/system/daemon.sh tests/system/first-xlator.sh
 system_tests = tests/system/examples.sh tests/system/daemon.sh tests/system/fuse.sh \
-	tests/system/first-xlator.sh
+	tests/system/first-xlator.sh tests/system/bad.sh tests/system/memory.sh
 TESTS += $(system_tests)
 EXTRA_DIST += $(system_tests) tests/functions.sh tests/system/README
 check_DATA += inst/stamp
@@ -11,6 +11,10 @@ check_DATA += inst/stamp
 # every family of file system calls, for fuse.sh and others
 check_PROGRAMS += tests/system/fuse-calls
 tests_system_fuse_calls_SOURCES = tests/system/fuse-calls.c
+
+# is a brick whole? for functions.sh
+check_PROGRAMS += tests/system/brickcheck
+tests_system_brickcheck_SOURCES = tests/system/brickcheck.c
 
 AM_TESTS_ENVIRONMENT += GF_SRCDIR='$(abs_srcdir)' GF_DESTDIR='$(abs_builddir)/inst' GF_SBINDIR='$(sbindir)' \
 	GF_LIBDIR='$(libdir)' GF_SYSCONFDIR='$(sysconfdir)' GF_XLATORDIR='$(xlatordir)'; \
