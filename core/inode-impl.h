@@ -9,7 +9,7 @@ struct inode_table {
 	struct graph *graph;		/* whose translators own the slots */
 	uint32_t nr_slots, lru_limit;
 	struct inode **buckets;
-	size_t nr_buckets, nr;
+	size_t nr_buckets, nr, peak;	/* peak: most inodes since memory was given back */
 	struct inode lru;		/* head of the list: lru_next is the oldest */
 	struct inode *root;		/* held */
 	struct fd *fds;			/* all open files */

@@ -6,11 +6,17 @@
  * million inodes), and a list of those that nobody refers to, oldest first.  An unreferenced inode in which no translator
  * keeps anything is freed at once: there is nothing to remember.
  */
+#include <malloc.h>
 #include <stdlib.h>
 #include <xxhash.h>
 
 #include "graph.h"
 #include "inode-impl.h"
+
+enum {
+	BUCKETS_MIN = 1024,
+	GIVE_BACK_MIN = 1 << 14,	/* tables that were never larger stay as they are */
+};
 
 const struct gfid gfid_none;
 const struct gfid gfid_root = { .b = { [15] = 1 } };
@@ -85,13 +91,12 @@ static struct inode **bucket_of(const struct inode_table *t, const struct gfid *
 	return &t->buckets[gfid_hash(g) & (t->nr_buckets - 1)];
 }
 
-static void grow(struct inode_table *t)
+static void resize(struct inode_table *t, size_t nr)
 {
-	size_t nr = t->nr_buckets * 2;
 	struct inode **old = t->buckets, **fresh = calloc(nr, sizeof *fresh);
 
 	if (!fresh)
-		return;			/* longer chains, nothing worse */
+		return;			/* longer chains or more memory, nothing worse */
 	size_t nr_old = t->nr_buckets;
 	t->buckets = fresh;
 	t->nr_buckets = nr;
@@ -116,7 +121,7 @@ struct inode_table *inode_table_new(struct graph *graph, uint32_t nr_slots, uint
 	t->graph = graph;
 	t->nr_slots = nr_slots;
 	t->lru_limit = lru_limit;
-	t->nr_buckets = 1024;
+	t->nr_buckets = BUCKETS_MIN;
 	t->buckets = calloc(t->nr_buckets, sizeof *t->buckets);
 	t->lru.lru_next = t->lru.lru_prev = &t->lru;
 	t->root = t->buckets ? inode_get(t, &gfid_root, S_IFDIR) : NULL;
@@ -136,6 +141,22 @@ static void lru_remove(struct inode *n)
 	n->table->counts.lru--;
 }
 
+/*
+ * Most of a large table is gone: what malloc keeps of it goes back to the system.  malloc would keep it for ever, for
+ * there is always something in use at the end of the heap.
+ */
+static void give_back(struct inode_table *t)
+{
+	size_t nr = t->nr_buckets;
+
+	while (nr > BUCKETS_MIN && nr / 2 > t->nr)
+		nr /= 2;
+	if (nr < t->nr_buckets)
+		resize(t, nr);
+	t->peak = t->nr;
+	malloc_trim(0);
+}
+
 /* Nobody refers to n, it is in no list but the hash table. */
 static void inode_free(struct inode *n)
 {
@@ -153,6 +174,8 @@ static void inode_free(struct inode *n)
 			xl->type->forget(xl, n, n->slots[i]);
 	}
 	free(n);
+	if (t->peak > GIVE_BACK_MIN && t->nr < t->peak / 2)
+		give_back(t);
 }
 
 static void lru_shrink(struct inode_table *t, uint32_t limit)
@@ -207,11 +230,13 @@ struct inode *inode_get(struct inode_table *t, const struct gfid *g, uint32_t ty
 	n->refs = 1;
 	t->counts.active++;
 	if (t->nr >= t->nr_buckets)
-		grow(t);
+		resize(t, t->nr_buckets * 2);
 	struct inode **b = bucket_of(t, g);
 	n->hash_next = *b;
 	*b = n;
 	t->nr++;
+	if (t->nr > t->peak)
+		t->peak = t->nr;
 	return n;
 }
 

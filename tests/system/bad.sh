@@ -150,7 +150,7 @@ drops()
 (
 	trap '' PIPE
 	exec {fd}<>"/dev/tcp/127.0.0.1/$port" || exit
-	printf '%b' "$1" >&"$fd" 2>/dev/null
+	printf '%b' "$1" 1>&"$fd" 2>/dev/null
 	timeout 20 cat <&"$fd" >/dev/null 2>&1
 	[ $? -ne 124 ]
 )

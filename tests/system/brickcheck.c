@@ -10,7 +10,7 @@
  *
  * Limitations: paths longer than PATH_MAX, file systems mounted on the brick.
  */
-#include <dirent.h>
+#define _GNU_SOURCE
 #include <errno.h>
 #include <ftw.h>
 #include <limits.h>
