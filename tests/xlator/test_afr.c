@@ -393,6 +393,57 @@ END_TEST
 
 /* ---- away ---- */
 
+static const struct write_args *held_write(struct script *s)
+{
+	return script_held(s, FOP_write)->args;
+}
+
+START_TEST(an_append_goes_where_the_law_says)
+{
+	struct answer a;
+
+	for (int law_fails = 0; law_fails < 2; law_fails++) {
+		bricks_new();
+		rig_children_up = true;
+		up3();
+		struct fd *fd = open_file(1);
+		_cleanup_buf_ struct buf *data = buf_new(10);
+		memset(data->data, 'a', 10);
+		for (int i = 0; i < 3; i++) {
+			b[i]->hold[FOP_write] = true;
+			b[i]->ret[FOP_write] = 10;
+			b[i]->reply[FOP_write].write.attr = (struct attr){ .mode = S_IFREG, .nlink = 1, .size = 110 };
+		}
+		struct write_args args = { .fd = fd, .data = data, .offset = 7, .flags = WRITE_APPEND };
+		rig_call(&r, &a, FOP_write, &args);
+		ck_assert_uint_eq(b[1]->count[FOP_write] + b[2]->count[FOP_write], 0);
+		ck_assert(held_write(b[0])->flags & WRITE_APPEND);
+		if (law_fails) {
+			script_release(b[0], FOP_write, -EIO);
+			ck_assert(held_write(b[1])->flags & WRITE_APPEND);
+			script_release(b[1], FOP_write, 10);
+		} else {
+			script_release(b[0], FOP_write, 10);
+			ck_assert_uint_eq(held_write(b[1])->offset, 100);
+			ck_assert_uint_eq(held_write(b[1])->flags, 0);
+			script_release(b[1], FOP_write, 10);
+		}
+		ck_assert_uint_eq(held_write(b[2])->offset, 100);
+		ck_assert_uint_eq(held_write(b[2])->flags, 0);
+		ck_assert(!a.done);
+		script_release(b[2], FOP_write, 10);
+		ck_assert(a.done && a.ret == 10);
+		answer_drop(&a);
+		ck_assert(is_member(1) && is_member(2) && is_member(0) != law_fails);
+		rig_call(&r, &a, FOP_write, &args);	/* an ordinary error: nobody else is asked */
+		script_release(b[law_fails], FOP_write, -EFBIG);
+		ck_assert(a.done && a.ret == -EFBIG && is_member(1) && is_member(2));
+		fd_unref(fd);
+		rig_down(&r);
+	}
+}
+END_TEST
+
 START_TEST(away_during_a_change)
 {
 	struct answer a;
@@ -1574,7 +1625,8 @@ END_TEST
 
 UNIT_MAIN("afr", all_up, start_timeout, down_counts_as_heard, all_failed, one_failed_one_up,
 	  bricks_that_cannot_be_used, a_change_waits_for_all, who_fails_is_out_before_the_answer, the_law_fails,
-	  other_answers_than_the_law, never_the_last, short_writes, away_during_a_change, away_without_a_change,
+	  other_answers_than_the_law, never_the_last, short_writes,
+	  an_append_goes_where_the_law_says, away_during_a_change, away_without_a_change,
 	  lost_in_the_middle_of_a_change, lost_and_back_before_the_others_answer,
 	  who_has_it_goes_before_it_is_settled, lost_while_the_mark_is_written, marks_on_who_joins_later,
 	  a_mark_that_cannot_be_written, many_changes_at_once, changes_wait_for_a_check, gone_during_its_check,

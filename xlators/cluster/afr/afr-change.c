@@ -259,6 +259,54 @@ static void change_compare(struct frame *f)
 	afr_wait(f, change_answer);
 }
 
+/* ---- appends: the law says where, the others write there ---- */
+
+static bool is_append(const struct frame *f)
+{
+	return f->op == FOP_write && (((const struct write_args *)f->args)->flags & WRITE_APPEND);
+}
+
+static void append_done(struct frame *f, int child, int ret, const void *reply)
+{
+	struct afr_local *local = frame_data(f);
+	const struct write_reply *r = reply;
+	struct write_args a = *(const struct write_args *)f->args;
+
+	local->answers[child].ret = ret;
+	reply_copy(&local->answers[child].reply, f->op, reply);
+	local->sent |= afr_bit(child);
+	local->pending &= ~afr_bit(child);
+	if (!local->pending || (ret < 0 && !afr_failed_by_itself(f, ret)))
+		return change_compare(f);
+	if (ret < 0)
+		return wind_any(f, afr_lowest(local->pending), append_done);
+	if (attr_present(&r->attr) && r->attr.size >= (uint64_t)ret) {
+		a.offset = r->attr.size - (uint64_t)ret;
+		a.flags &= ~(uint32_t)WRITE_APPEND;
+	}
+	local->sent |= local->pending;
+	local->next = change_compare;
+	for (uint64_t left = local->pending; left; ) {
+		int i = afr_lowest(left);
+
+		left &= left - 1;
+		wind_any_args(f, i, &a, gather_done);
+	}
+}
+
+/* Two clients that append at the same moment would have the members end in different orders.  A round more. */
+static void append_send(struct frame *f, uint64_t to)
+{
+	struct afr_local *local = frame_data(f);
+
+	local->sent = 0;
+	local->pending = to;
+	local->answers = frame_alloc(f, f->xl->nr_children * sizeof *local->answers);
+	if (!local->answers)
+		return change_compare(f);
+	wind_any(f, afr_lowest(to), append_done);
+}
+
 static void change_fail(struct frame *f, int err)
 {
 	afr_times_end(f);
@@ -287,6 +335,8 @@ static void change_send(struct frame *f)
 	for (int i = 0, n = afr_fds_of(f, fds); i < n; i++)
 		if (to & ~afr_fd_opened(f->xl, fds[i]) & ~local->tried)
 			return afr_with_fds(f, to, change_send);
+	if (is_append(f) && (to & (to - 1)))
+		return append_send(f, to);
 	afr_gather(f, to, change_compare);
 }
 
