@@ -18,7 +18,7 @@
 set -eu
 TOP=$(cd "$(dirname "$0")/.." && pwd)
 FUZZ_SECONDS=${FUZZ_SECONDS:-20}
-TEST_LIMIT=${TEST_LIMIT:-600}
+TEST_LIMIT=${TEST_LIMIT:-1200}
 jobs=$(nproc)
 nr_passed=0 nr_failed=0 nr_skipped=0
 
