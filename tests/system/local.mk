@@ -3,9 +3,9 @@
 # The directory of translators is compiled in, so the tests run what `make install` puts below inst/, and
 # name that directory (functions.sh). One at a time: make check TESTS=tests/system/daemon.sh tests/system/first-xlator.sh
 system_tests = tests/system/examples.sh tests/system/daemon.sh tests/system/fuse.sh \
-	tests/system/first-xlator.sh tests/system/bad.sh tests/system/memory.sh
+	tests/system/first-xlator.sh tests/system/bad.sh tests/system/memory.sh tests/system/manuals.sh
 TESTS += $(system_tests)
-EXTRA_DIST += $(system_tests) tests/functions.sh tests/system/README
+EXTRA_DIST += $(system_tests) tests/functions.sh tests/README tests/system/README
 check_DATA += inst/stamp
 
 # every family of file system calls, for fuse.sh and others
@@ -17,8 +17,8 @@ check_PROGRAMS += tests/system/brickcheck
 tests_system_brickcheck_SOURCES = tests/system/brickcheck.c
 
 AM_TESTS_ENVIRONMENT += GF_SRCDIR='$(abs_srcdir)' GF_DESTDIR='$(abs_builddir)/inst' GF_SBINDIR='$(sbindir)' \
-	GF_LIBDIR='$(libdir)' GF_SYSCONFDIR='$(sysconfdir)' GF_XLATORDIR='$(xlatordir)'; \
-	export GF_SRCDIR GF_DESTDIR GF_SBINDIR GF_LIBDIR GF_SYSCONFDIR GF_XLATORDIR;
+	GF_LIBDIR='$(libdir)' GF_SYSCONFDIR='$(sysconfdir)' GF_XLATORDIR='$(xlatordir)' GF_MANDIR='$(mandir)'; \
+	export GF_SRCDIR GF_DESTDIR GF_SBINDIR GF_LIBDIR GF_SYSCONFDIR GF_XLATORDIR GF_MANDIR;
 
 system_tests_lab = tests/system/lab.sh
 system_programs = tests/system/brickdiff tests/system/closetoopen tests/system/locks
