@@ -15,6 +15,7 @@ need_xlator storage/posix features/posix-locks performance/io-threads
 need_xlator protocol/client protocol/server
 calls=${GF_FUSE_CALLS:-$PWD/tests/system/fuse-calls}
 [ -x "$calls" ] || skip "no $calls (make check builds it)"
+need_brickcheck
 mkdir "$TMP/brick" "$TMP/mnt" "$TMP/other"
 
 # stack FILE BRICK TYPE...: a volume file, storage/posix with the types on top of it.
@@ -53,6 +54,7 @@ all_calls()
 	expect 0 '^$' timeout 300 "$calls" "$TMP/mnt"
 	umount "$TMP/mnt" || fail "umount"
 	ended
+	brick_is_whole "$TMP/brick"
 }
 
 graphs()
