@@ -44,7 +44,7 @@ inside_own_namespaces()
 		awk '$3 ~ /^fuse\./ { print $2 }' /proc/self/mounts | xargs -r umount -l
 		return 0
 	fi
-	GF_INSIDE=1 setpriv --pdeathsig KILL unshare --mount --net --pid --fork --kill-child --mount-proc \
+	GF_INSIDE=1 TMPDIR=$TMP setpriv --pdeathsig KILL unshare --mount --net --pid --fork --kill-child --mount-proc \
 		"$BASH" "$0" "$@" &
 	child=$!
 	at_exit "end_inside $child"
@@ -52,15 +52,16 @@ inside_own_namespaces()
 	exit
 }
 
-# The second run undoes what it did when it is told to end.
+# With its first process the kernel ends all others of the second run, its mounts and its network; its files are in our $TMP.
 end_inside()
 {
-	local init
+	local init=
 
 	alive "$1" || return 0
 	read -r init <"/proc/$1/task/$1/children"
-	kill -TERM $init 2>/dev/null
-	wait_for 60 dead "$1" || kill -KILL "$1"
+	kill -KILL "$1"
+	# shellcheck disable=SC2086
+	[ -z "$init" ] || wait_for 20 dead $init
 }
 
 make_network()

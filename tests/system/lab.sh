@@ -4,10 +4,11 @@
 #
 #	lab.sh [--long] [PART...]
 #
-# Parts: mirror (by default all of them, in this order)
+# Parts (by default all of them but hang, in this order):
 #	mirror   names, close-to-open, source, git, sqlite; both bricks are equal
 #	kill     a brick is killed in the middle of the work; it stays out
 #	locks    the same with posix-locks and io-threads: locks exclude, both hosts write one database
+#	hang     a brick hangs, and later goes on: applications wait for ping-timeout, not more (part of --long)
 # --long takes bigger sources, more rounds, and kills each brick in turn.
 # GF_BRIEF=1 leaves the compilation of a foreign source out, which takes longest.
 # GF_LAB_SOURCE=FILE is the source that is compiled; otherwise it is fetched with apt-get, and without a network /usr/include takes
@@ -24,7 +25,7 @@ for argument; do
 	*) parts+=("$argument") ;;
 	esac
 done
-[ ${#parts[@]} -gt 0 ] || parts=(mirror kill locks)
+[ ${#parts[@]} -gt 0 ] || parts=(mirror kill locks ${long:+hang})
 
 need_hosts
 need_xlator storage/posix protocol/client protocol/server cluster/afr features/posix-locks performance/io-threads
@@ -361,7 +362,7 @@ kill_in_the_middle()
 	local victim=$1 killed=$2 subvolume=$3 jobs=() job survivor=$h1 client
 
 	[ "$victim" != $h1 ] || survivor=$h2
-	work_on $h1 project $static/project 100 &
+	work_on $h1 project $static/project 60 &
 	jobs+=($!)
 	must_wait_for 60 enough_objects "$TMP/$survivor/mnt/production/brick/project/src" 20
 	work_on $h2 sqlite $static/sqlite 300 &
@@ -464,6 +465,27 @@ check_counter()
 	expect 0 "^$((2 * n))\$" on $h1 cat $static/counter
 }
 
+# A host that dies, or its client, takes its locks with it.
+check_dead_client()
+{
+	local holder=$static/held job
+
+	on $h1 flock $holder sleep infinity &
+	job=$!
+	must_wait_for 20 held_by_other $holder
+	kill -KILL "$client1"
+	on $h2 timeout 60 flock $holder true || fail "the lock of a client that was killed stays"
+	kill "$job" 2>/dev/null
+	on $h1 umount -l $static
+	start_client $h1
+	client1=$pid
+}
+
+held_by_other()
+{
+	! on $h2 flock -n "$1" true
+}
+
 part_locks()
 {
 	note "the mirror as he advises for later"
@@ -474,13 +496,31 @@ part_locks()
 	if command -v sqlite3 >/dev/null; then
 		timed "one database, written by both" check_one_database
 	fi
+	timed "locks of a client that is killed" check_dead_client
 	mkdir "$mnt1/closetoopen"
 	timed "close-to-open" "$TMP/closetoopen" "$mnt1/closetoopen" "$mnt2/closetoopen" 100
 	timed "names" work_on $h2 names $static/names
-	timed "project" work_on $h1 project $static/project 100
-	timed "git" work_on $h2 git $static/git
+	timed "project" work_on $h1 project $static/project ${long:+2}50
+	[ -z "$long" ] || timed "git" work_on $h2 git $static/git
 	timed "sqlite" work_on $h1 sqlite $static/sqlite 200
 	check_equal "at the end"
+	lab_down
+}
+
+part_hang()
+{
+	note "the brick of host 2 hangs"
+	lab_up simple_server
+	echo before >"$mnt1/file"
+	check grep -q before "$mnt2/file"
+	kill -STOP "$brick2"
+	SECONDS=0
+	timeout 100 "$BASH" -c "echo after >'$mnt1/file'" || fail "an application has an error, or waits too long"
+	note "  an application waited $SECONDS s"
+	check test "$SECONDS" -le 30
+	check grep -q after "$mnt1/file"
+	kill -CONT "$brick2"
+	stays_out $h1 "$client1" remote1
 	lab_down
 }
 
@@ -492,6 +532,7 @@ make_network
 make_host $h1 192.0.2.1
 make_host $h2 192.0.2.2
 for part in "${parts[@]}"; do
+	declare -F "part_$part" >/dev/null || die "there is no part $part"
 	"part_$part"
 done
 finish
