@@ -25,6 +25,7 @@ for argument; do
 	*) parts+=("$argument") ;;
 	esac
 done
+[ -z "$long" ] || export LAB_WORK=long
 [ ${#parts[@]} -gt 0 ] || parts=(mirror kill locks ${long:+hang})
 
 need_hosts
