@@ -2,7 +2,7 @@
 SCRIPT = tests/xlator/script.c tests/xlator/script.h tests/unit/unit.h
 SCRIPT_CFLAGS = $(UNIT_CFLAGS) -Wno-unused-parameter -DXLATOR_BUILD_DIR='"$(abs_builddir)"'
 
-SCRIPT_TESTS = tests/unit/test_call tests/unit/test_inode tests/unit/test_graph tests/unit/test_xlator tests/xlator/test_afr tests/xlator/test_locks tests/xlator/test_small tests/xlator/test_no_memory
+SCRIPT_TESTS = tests/unit/test_call tests/unit/test_inode tests/unit/test_graph tests/unit/test_xlator tests/xlator/test_afr tests/xlator/test_afr_ops tests/xlator/test_locks tests/xlator/test_small tests/xlator/test_no_memory
 check_PROGRAMS += $(SCRIPT_TESTS)
 TESTS += $(SCRIPT_TESTS)
 
@@ -23,9 +23,14 @@ tests_unit_test_xlator_SOURCES = tests/unit/test_xlator.c $(SCRIPT)
 tests_unit_test_xlator_CFLAGS = $(SCRIPT_CFLAGS) -D_GNU_SOURCE
 tests_unit_test_xlator_LDADD = libglusterfs.la $(CHECK_LIBS)
 
-tests_xlator_test_afr_SOURCES = tests/xlator/test_afr.c $(SCRIPT) $(xlators_cluster_afr_afr_la_SOURCES)
+tests_xlator_test_afr_SOURCES = tests/xlator/test_afr.c tests/xlator/afr_rig.h $(SCRIPT) $(xlators_cluster_afr_afr_la_SOURCES)
 tests_xlator_test_afr_CFLAGS = $(SCRIPT_CFLAGS)
 tests_xlator_test_afr_LDADD = libglusterfs.la $(CHECK_LIBS)
+
+tests_xlator_test_afr_ops_SOURCES = tests/xlator/test_afr_ops.c tests/xlator/afr_rig.h $(SCRIPT) \
+	$(xlators_cluster_afr_afr_la_SOURCES)
+tests_xlator_test_afr_ops_CFLAGS = $(SCRIPT_CFLAGS)
+tests_xlator_test_afr_ops_LDADD = libglusterfs.la $(CHECK_LIBS)
 
 tests_xlator_test_locks_SOURCES = tests/xlator/test_locks.c $(SCRIPT) $(xlators_features_posix_locks_posix_locks_la_SOURCES)
 tests_xlator_test_locks_CFLAGS = $(SCRIPT_CFLAGS)
