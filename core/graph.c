@@ -284,6 +284,14 @@ static struct xlator *choose_top(struct graph *g, const char *name)
 	return xl;
 }
 
+/* What translators have to say about their options as a whole; only when there were no errors until now. */
+static void check_all(struct graph *g)
+{
+	for (uint32_t i = 0; i < g->nr_xlators; i++)
+		if (g->xlators[i]->type->check)
+			g->xlators[i]->type->check(g->xlators[i]);
+}
+
 struct graph *graph_new(struct volfile *file, const struct graph_options *o, struct diag *diag)
 {
 	struct graph *g = calloc(1, sizeof *g);
@@ -307,6 +315,8 @@ struct graph *graph_new(struct volfile *file, const struct graph_options *o, str
 	int err = add_volumes(g, o);
 	if (!err)
 		g->top = choose_top(g, o->top);
+	if (!err && !diag_errors(diag))
+		check_all(g);
 	if (!err && g->top && g->loop) {
 		g->pool = pool_new(g->loop, "gf-work", o->workers ? o->workers : GRAPH_WORKERS_DEFAULT);
 		if (!g->pool)
@@ -372,6 +382,8 @@ int graph_push(struct graph *g, const char *type, const char *name, const char *
 	err = set_options(g, xl);
 	if (err || diag_errors(g->diag) > before)
 		return err ? err : -EINVAL;
+	if (xl->type->check && (err = xl->type->check(xl)))
+		return err;
 	link_next(xl);
 	g->top = xl;
 	return 0;

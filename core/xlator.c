@@ -144,8 +144,13 @@ const char *xlator_nearest_type(const char *type, const char *const *path)
 	const char *pointers[256];
 	size_t nr = xlator_list_types(path, names, 256);
 
-	for (size_t i = 0; i < nr; i++)
+	for (size_t i = 0; i < nr; i++) {
+		const char *base = strrchr(names[i], '/');
+
+		if (base && strcmp(base + 1, type) == 0)
+			return names[i];	/* only the folder was forgotten */
 		pointers[i] = names[i];
+	}
 	return diag_nearest(type, pointers, nr);
 }
 

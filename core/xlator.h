@@ -161,6 +161,10 @@ struct xlator_type {
 	/* How many of its subvolumes may be away while it still serves; asked before init, options are stored
 	 * (--explain).  NULL: none. */
 	uint32_t (*tolerates)(const struct xlator *xl);
+	/* What one row cannot say: options that need or exclude each other, or name other volumes.  Asked when all
+	 * options are stored and all volumes are linked to each other, also by --check; touches nothing outside of
+	 * the graph and allocates nothing.  0 or -errno after xl_error(). */
+	int  (*check)(struct xlator *xl);
 };
 enum { XL_MANY = 0xffff };
 

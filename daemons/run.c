@@ -438,7 +438,8 @@ int check(const struct settings *s)
 
 	diag_print(diag, stderr);
 	if (g)
-		printf("%s: %u volumes, no errors\n", s->volfile, (unsigned)g->nr_xlators);
+		printf("%s: %u volume%s, no errors\n", s->volfile, (unsigned)g->nr_xlators,
+		       g->nr_xlators == 1 ? "" : "s");
 	graph_free(g);
 	loop_free(loop);
 	diag_free(diag);

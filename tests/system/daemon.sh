@@ -47,6 +47,12 @@ bad_volume_files()
 	bad range 'range\.vol:5:.*remote-port.*70000'
 	posix_volume brick brick | volfile relative
 	bad relative 'relative\.vol:3:.*directory'
+	client_volume c 1 brick | sed /remote-host/d | volfile hostless
+	bad hostless 'hostless\.vol:1:8: .*remote-host is missing'
+	client_volume c 1 brick | sed s/tcp.client/ib-sdp/ | volfile infiniband
+	bad infiniband 'infiniband\.vol:3:.*not available: InfiniBand'
+	posix_volume brick "$TMP/brick" | sed 's/storage.posix/posix/' | volfile folder
+	bad folder 'folder\.vol:2:8.*"posix".*did you mean "storage/posix"'
 	printf 'volume brick\n  type storage/posix\nend-volume\n' | volfile required
 	bad required 'directory.*missing'
 	printf 'volume brick\n  option directory /\nend-volume\n' | volfile typeless

@@ -98,6 +98,20 @@ static const struct xlator_type some = {
 static const struct xlator_type many = {
 	.abi = XLATOR_ABI, .name = "g/many", .help = "1 and more", .min_children = 1, .max_children = XL_MANY, NOTING
 };
+/* Has seen its options, and its parents. */
+static int picky_check(struct xlator *xl)
+{
+	const struct opts *o = xl->priv;
+
+	if (xl->nr_parents || !o->n)
+		return 0;
+	xl_error(xl, "count", "is for volumes that have parents");
+	return -EINVAL;
+}
+static const struct xlator_type picky = {
+	.abi = XLATOR_ABI, .name = "g/picky", .help = "checks", .max_children = 1, .options = all_options,
+	.priv_size = sizeof(struct opts), .check = picky_check, NOTING
+};
 static const struct xlator_type needs = {
 	.abi = XLATOR_ABI, .name = "g/needs", .help = "needs an option", .max_children = 1, .options = needs_options,
 	.priv_size = sizeof(struct opts), NOTING
@@ -136,7 +150,7 @@ static const struct xlator_type owning = {
 	.init = owning_init, .fini = owning_fini,
 };
 static const struct xlator_type *const types[] = {
-	&leaf, &one, &some, &many, &needs, &listening, &owning, &script_top, NULL
+	&leaf, &one, &some, &many, &picky, &needs, &listening, &owning, &script_top, NULL
 };
 
 /* ---- errors ---- */
@@ -247,6 +261,10 @@ START_TEST(what_is_wrong)
 		ck_assert_str_eq(problems(bad[i].text, NULL, false), bad[i].problems);
 	ck_assert_str_eq(problems("volume x\n type g/leaf\n option cuont 3\nend-volume\n", NULL, true),
 			 "3:9 E volume \"x\": option \"cuont\": g/leaf has no such option; did you mean \"count\"?\n");
+	ck_assert_str_eq(problems("volume x\n type g/picky\n option count 3\nend-volume\n", NULL, false),
+			 "3:15 E volume \"x\": option \"count\": is for volumes that have parents\n");
+	ck_assert_str_eq(problems("volume x\n type g/picky\n option count 3\nend-volume\n"
+				  "volume y\n type g/one\n subvolumes x\nend-volume\n", NULL, false), "");
 	ck_assert_str_eq(problems(LEAF, "y", false), "0:0 E there is no volume \"y\" (--volume-name)\n");
 	ck_assert_str_eq(problems(LEAF "volume y\n type g/one\n subvolumes x\nend-volume\n", "x", false), "");
 	add_file("junk.so");

@@ -49,7 +49,7 @@ static int trace_choose(struct xlator *xl, const char *key, const char *list, bo
 	return 0;
 }
 
-static int trace_init(struct xlator *xl)
+static int trace_check(struct xlator *xl)
 {
 	struct trace *priv = xl->priv;
 
@@ -98,7 +98,7 @@ static const struct xlator_type trace_xlator = {
 	.abi = XLATOR_ABI, .name = "debug/trace", .help = "log every operation and its answer",
 	.min_children = 1, .max_children = 1,
 	.priv_size = sizeof(struct trace), .frame_size = sizeof(struct trace_frame), .options = options,
-	.init = trace_init,
+	.check = trace_check,
 	.fops = { .any = trace_any },
 };
 XLATOR_EXPORT(trace_xlator);

@@ -337,12 +337,10 @@ static void start_connecting(struct client *c)
 
 /* ---- the translator ---- */
 
-static int client_init(struct xlator *xl)
+static int client_check(struct xlator *xl)
 {
 	struct client *c = xl->priv;
 
-	c->xl = xl;
-	TAILQ_INIT(&c->queue);
 	c->transport = protocol_transport(xl, c->transport_type);
 	if (!c->transport)
 		return -EINVAL;
@@ -364,6 +362,15 @@ static int client_init(struct xlator *xl)
 			 "option remote-host is missing: the name or address of the server");
 		return -EINVAL;
 	}
+	return 0;
+}
+
+static int client_init(struct xlator *xl)
+{
+	struct client *c = xl->priv;
+
+	c->xl = xl;
+	TAILQ_INIT(&c->queue);
 	return 0;
 }
 
@@ -466,7 +473,7 @@ static const struct xlator_type client_xlator = {
 	.min_children = 0, .max_children = 0,
 	.priv_size = sizeof(struct client), .frame_size = sizeof(struct client_call),
 	.options = client_options,
-	.init = client_init, .start = client_start, .stop = client_stop, .fini = client_fini,
+	.check = client_check, .init = client_init, .start = client_start, .stop = client_stop, .fini = client_fini,
 	.dump = client_dump, .release = client_release,
 	.fops = { .any = client_any, .flush = client_flush },
 };

@@ -296,14 +296,11 @@ static void server_event(struct xlator *xl, int child, enum xl_event what, void 
 
 /* ---- the translator ---- */
 
-static int server_init(struct xlator *xl)
+static int server_check(struct xlator *xl)
 {
 	struct server *sv = xl->priv;
 
 	sv->xl = xl;
-	SLIST_INIT(&sv->ports);
-	LIST_INIT(&sv->sessions);
-	TAILQ_INIT(&sv->greeting);
 	sv->transport = protocol_transport(xl, sv->transport_type);
 	if (!sv->transport)
 		return -EINVAL;
@@ -313,6 +310,16 @@ static int server_init(struct xlator *xl)
 		return -EINVAL;
 	}
 	return auth_check_options(sv);
+}
+
+static int server_init(struct xlator *xl)
+{
+	struct server *sv = xl->priv;
+
+	SLIST_INIT(&sv->ports);
+	LIST_INIT(&sv->sessions);
+	TAILQ_INIT(&sv->greeting);
+	return 0;
 }
 
 static int server_start(struct xlator *xl)
@@ -483,7 +490,7 @@ static const struct xlator_type server_xlator = {
 	.min_children = 1, .max_children = XL_MANY,
 	.priv_size = sizeof(struct server),
 	.options = server_options,
-	.init = server_init, .start = server_start, .stop = server_stop, .fini = server_fini,
+	.check = server_check, .init = server_init, .start = server_start, .stop = server_stop, .fini = server_fini,
 	.event = server_event, .dump = server_dump,
 };
 XLATOR_EXPORT(server_xlator);
