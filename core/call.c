@@ -2,14 +2,14 @@
 /*
  * call.c - calls, frames and legs: how an operation travels down a graph and its answer up.
  *
- * A call is one page: identity, then an arena in which frames lie one on the other.  Winding pushes a
- * frame (header, own arguments if they differ from the caller's, scratch of the translator),
+ * A call is one page: identity, then an arena in which frames lie one on the other.  Winding pushes
+ * a frame (header, own arguments if they differ from the caller's, scratch of the translator),
  * answering pops it and runs the caller's continuation.  Nothing is allocated, locked or
- * searched.  A translator with several children busy at once (.parallel) starts a leg for each wind: a
- * call of its own with the same identity, so that every arena stays a stack.
+ * searched.  A translator with several children busy at once (.parallel) starts a leg for each
+ * wind: a call of its own with the same identity, so that every arena stays a stack.
  *
- * Invariants, asserted: a frame is answered once, with no wind pending; only a parallel translator has
- * more than one wind pending; frame_alloc() only while nothing is above the frame.
+ * Invariants, asserted: a frame is answered once, with no wind pending; only a parallel translator
+ * has more than one wind pending; frame_alloc() only while nothing is above the frame.
  */
 #include <stdlib.h>
 
@@ -51,8 +51,8 @@ static void dispatch(struct frame *f)
 	t->fops.any(f);
 }
 
-static void run_done(struct frame *p, union fop_done done, bool any, enum fop_id op, int child, int ret,
-		     const void *reply)
+static void run_done(struct frame *p, union fop_done done, bool any, enum fop_id op, int child,
+		     int ret, const void *reply)
 {
 	if (any)
 		return done.any(p, child, ret, reply);
@@ -107,7 +107,8 @@ static void arena_release(struct call *c, uint32_t mark)
 	c->used = mark;
 }
 
-/* Is p in the arena of c?  (An answer that lies there would be overwritten by the caller's next wind.) */
+/* Is p in the arena of c?  (An answer that lies there would be overwritten by the caller's next
+ * wind.) */
 static bool arena_has(const struct call *c, const void *p)
 {
 	const uint8_t *b = p;
@@ -223,7 +224,8 @@ static void leg_free(struct call *leg)
 	call_put(leg);
 }
 
-void frame_wind(struct frame *f, int child, enum fop_id op, const void *args, union fop_done done, bool any)
+void frame_wind(struct frame *f, int child, enum fop_id op, const void *args, union fop_done done,
+		bool any)
 {
 	assert(child >= 0 && child < f->xl->nr_children);
 	assert(f->pending == 0 || f->parallel);
@@ -237,7 +239,8 @@ void frame_wind(struct frame *f, int child, enum fop_id op, const void *args, un
 
 	bool own_args = args != f->args;
 	struct call *c = f->parallel ? leg_new(f->call) : f->call;
-	struct frame *n = c ? frame_push(c, own_args ? fop_args_size[op] : 0, to->type->frame_size) : NULL;
+	struct frame *n =
+		c ? frame_push(c, own_args ? fop_args_size[op] : 0, to->type->frame_size) : NULL;
 	if (!n) {
 		if (c && c != f->call)
 			leg_free(c);
@@ -374,9 +377,9 @@ static struct frame *find_waiting(struct call *c)
 }
 
 /*
- * Looked for again each time: who gives up may let another of the same call go (a lock is granted to the next in
- * turn), and with the last answer the call itself is gone.  It ends, since nobody can begin to wait in a
- * cancelled call.
+ * Looked for again each time: who gives up may let another of the same call go (a lock is granted
+ * to the next in turn), and with the last answer the call itself is gone.  It ends, since nobody
+ * can begin to wait in a cancelled call.
  */
 void call_cancel(struct frame *root)
 {

@@ -2,9 +2,10 @@
 /*
  * graph.c - from the tree of a volume file to linked and running translators.
  *
- * graph_new() does everything that can be found wrong without touching the world: loads the types, links the
- * children, stores and checks the options of all volumes.  Only then do the volumes initialise.  The
- * array `xlators` has children before parents; an xlator's index in it is the index of its slots.
+ * graph_new() does everything that can be found wrong without touching the world: loads the types,
+ * links the children, stores and checks the options of all volumes.  Only then do the volumes
+ * initialise.  The array `xlators` has children before parents; an xlator's index in it is the
+ * index of its slots.
  */
 #include <stdlib.h>
 #include <sys/random.h>
@@ -24,15 +25,17 @@ static void no_memory(struct graph *g)
 	diag_add(g->diag, DIAG_ERROR, NULL, (struct vf_pos){ 0, 0 }, 0, "out of memory");
 }
 
-static struct xlator *xlator_new(struct graph *g, const struct vf_volume *v, const struct graph_options *o)
+static struct xlator *xlator_new(struct graph *g, const struct vf_volume *v,
+				 const struct graph_options *o)
 {
 	char error[512];
 	void *handle;
 	const struct xlator_type *type = xlator_load(v->type.text, o->xlator_path, &handle, error);
 
 	if (!type) {
-		diag_add(g->diag, DIAG_ERROR, v->type.pos.line ? &g->file->source : NULL, v->type.pos, word_width(&v->type),
-			 "volume \"%s\": type \"%s\": %s", v->name.text, v->type.text, error);
+		diag_add(g->diag, DIAG_ERROR, v->type.pos.line ? &g->file->source : NULL,
+			 v->type.pos, word_width(&v->type), "volume \"%s\": type \"%s\": %s",
+			 v->name.text, v->type.text, error);
 		return NULL;
 	}
 	struct xlator *xl = calloc(1, sizeof *xl);
@@ -132,11 +135,14 @@ static void check_child_count(struct graph *g, struct xlator *xl)
 	if (t->max_children == 0)
 		snprintf(wants, sizeof wants, "no subvolumes");
 	else if (t->min_children == t->max_children)
-		snprintf(wants, sizeof wants, "exactly %d subvolume%s", t->min_children, t->min_children == 1 ? "" : "s");
+		snprintf(wants, sizeof wants, "exactly %d subvolume%s", t->min_children,
+			 t->min_children == 1 ? "" : "s");
 	else if (t->max_children == XL_MANY)
-		snprintf(wants, sizeof wants, "at least %d subvolume%s", t->min_children, t->min_children == 1 ? "" : "s");
+		snprintf(wants, sizeof wants, "at least %d subvolume%s", t->min_children,
+			 t->min_children == 1 ? "" : "s");
 	else
-		snprintf(wants, sizeof wants, "%d to %d subvolumes", t->min_children, t->max_children);
+		snprintf(wants, sizeof wants, "%d to %d subvolumes", t->min_children,
+			 t->max_children);
 	const struct vf_volume *v = xl->volume;
 	const struct vf_word *at = v->nr_subvolumes ? &v->subvolumes[0] : &v->name;
 	diag_add(g->diag, DIAG_ERROR, &g->file->source, at->pos, word_width(at),
@@ -165,20 +171,22 @@ static bool option_given(const struct xlator *xl, const struct option *row)
 	return false;
 }
 
-static void set_option(struct graph *g, struct xlator *xl, const struct vf_option *o, const char *const *kids,
-		       size_t nr_kids)
+static void set_option(struct graph *g, struct xlator *xl, const struct vf_option *o,
+		       const char *const *kids, size_t nr_kids)
 {
 	const struct diag_source *src = o->key.pos.line ? &g->file->source : NULL;
-	const struct option *row = xl->type->options ? option_find(xl->type->options, o->key.text) : NULL;
+	const struct option *row =
+		xl->type->options ? option_find(xl->type->options, o->key.text) : NULL;
 	char error[256];
 
 	if (!row) {
 		const char *near = nearest_key(xl->type, o->key.text);
 
-		diag_add(g->diag, g->strict ? DIAG_ERROR : DIAG_WARNING, src, o->key.pos, word_width(&o->key),
-			 "volume \"%s\": option \"%s\": %s has no such option%s%s%s%s", xl->name, o->key.text, xl->type_name,
-			 near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "",
-			 g->strict ? "" : " (ignored)");
+		diag_add(g->diag, g->strict ? DIAG_ERROR : DIAG_WARNING, src, o->key.pos,
+			 word_width(&o->key),
+			 "volume \"%s\": option \"%s\": %s has no such option%s%s%s%s", xl->name,
+			 o->key.text, xl->type_name, near ? "; did you mean \"" : "",
+			 near ? near : "", near ? "\"?" : "", g->strict ? "" : " (ignored)");
 		return;
 	}
 	if (row->kind == OPT_PATTERN_)
@@ -197,7 +205,8 @@ static void set_option(struct graph *g, struct xlator *xl, const struct vf_optio
 static int set_options(struct graph *g, struct xlator *xl)
 {
 	const struct vf_volume *v = xl->volume;
-	/* As written: a subvolume that could not be loaded is known by name too.  An implicit volume has none written. */
+	/* As written: a subvolume that could not be loaded is known by name too.  An implicit
+	 * volume has none written. */
 	size_t nr_kids = v->nr_subvolumes ? v->nr_subvolumes : (size_t)xl->nr_children;
 	const char **kids = calloc(nr_kids + 1, sizeof *kids);
 	char error[256];
@@ -206,22 +215,28 @@ static int set_options(struct graph *g, struct xlator *xl)
 		return -ENOMEM;
 	for (size_t i = 0; i < nr_kids; i++)
 		kids[i] = v->nr_subvolumes ? v->subvolumes[i].text : xl->children[i]->name;
-	if (xl->type->options && option_defaults(xl->type->options, xl->priv, kids, nr_kids, error) != 0)
-		diag_add(g->diag, DIAG_ERROR, NULL, v->name.pos, 0, "%s: a default is wrong: %s", xl->type_name, error);
+	if (xl->type->options &&
+	    option_defaults(xl->type->options, xl->priv, kids, nr_kids, error) != 0)
+		diag_add(g->diag, DIAG_ERROR, NULL, v->name.pos, 0, "%s: a default is wrong: %s",
+			 xl->type_name, error);
 	for (size_t i = 0; i < v->nr_options; i++)
 		set_option(g, xl, &v->options[i], kids, nr_kids);
 	free(kids);
 	for (const struct option *o = xl->type->options; o && o->key; o++)
 		if ((o->flags & OPT_REQUIRED_FLAG) && !option_given(xl, o))
-			diag_add(g->diag, DIAG_ERROR, v->name.pos.line ? &g->file->source : NULL, v->name.pos, word_width(&v->name),
-				 "volume \"%s\": option \"%s\" is missing (%s)", xl->name, o->key, o->help);
+			diag_add(g->diag, DIAG_ERROR, v->name.pos.line ? &g->file->source : NULL,
+				 v->name.pos, word_width(&v->name),
+				 "volume \"%s\": option \"%s\" is missing (%s)", xl->name, o->key,
+				 o->help);
 	return 0;
 }
 
 /* ---- building ---- */
 
-/* Volume number i of the file and everything below it, children first.  The parser has made sure that there is no loop. */
-static void add_volume(struct graph *g, const struct graph_options *o, size_t i, struct xlator **of, bool *seen)
+/* Volume number i of the file and everything below it, children first.  The parser has made sure
+ * that there is no loop. */
+static void add_volume(struct graph *g, const struct graph_options *o, size_t i, struct xlator **of,
+		       bool *seen)
 {
 	const struct vf_volume *v = &g->file->volumes[i];
 	bool complete = true;
@@ -279,8 +294,9 @@ static struct xlator *choose_top(struct graph *g, const char *name)
 		return graph_find(g, volfile_top(g->file)->name.text);
 	struct xlator *xl = graph_find(g, name);
 	if (!xl)
-		diag_add(g->diag, DIAG_ERROR, &(struct diag_source){ .file = g->file->source.file }, (struct vf_pos){ 0, 0 }, 0,
-			 "there is no volume \"%s\" (--volume-name)", name);
+		diag_add(g->diag, DIAG_ERROR, &(struct diag_source){ .file = g->file->source.file },
+			 (struct vf_pos){ 0, 0 }, 0, "there is no volume \"%s\" (--volume-name)",
+			 name);
 	return xl;
 }
 
@@ -318,7 +334,8 @@ struct graph *graph_new(struct volfile *file, const struct graph_options *o, str
 	if (!err && !diag_errors(diag))
 		check_all(g);
 	if (!err && g->top && g->loop) {
-		g->pool = pool_new(g->loop, "gf-work", o->workers ? o->workers : GRAPH_WORKERS_DEFAULT);
+		g->pool = pool_new(g->loop, "gf-work",
+				   o->workers ? o->workers : GRAPH_WORKERS_DEFAULT);
 		if (!g->pool)
 			no_memory(g);
 	}
@@ -342,7 +359,8 @@ static const char *keep_string(char **at, const char *s)
 }
 
 /* The description of a volume that no file has, in one block: words without a position. */
-static struct vf_volume *implicit_volume(const char *type, const char *name, const char *const *options)
+static struct vf_volume *implicit_volume(const char *type, const char *name,
+					 const char *const *options)
 {
 	size_t nr = 0, bytes = strlen(type) + strlen(name) + 2;
 
@@ -371,7 +389,8 @@ int graph_push(struct graph *g, const char *type, const char *name, const char *
 	g->implicit = implicit_volume(type, name, options);
 	if (!g->implicit)
 		return -ENOMEM;
-	struct xlator *xl = xlator_new(g, g->implicit, &(struct graph_options){ .xlator_path = g->xlator_path });
+	struct xlator *xl = xlator_new(g, g->implicit,
+				       &(struct graph_options){ .xlator_path = g->xlator_path });
 	if (!xl)
 		return -EINVAL;
 	xl->index = g->nr_xlators;
@@ -391,7 +410,8 @@ int graph_push(struct graph *g, const char *type, const char *name, const char *
 
 /* ---- running ---- */
 
-/* Each xlator runs what may block in the pool of the nearest translator above it that has one, else in the graph's. */
+/* Each xlator runs what may block in the pool of the nearest translator above it that has one, else
+ * in the graph's. */
 static void hand_down_pools(struct graph *g)
 {
 	for (uint32_t i = g->nr_xlators; i-- > 0; ) {
@@ -443,7 +463,8 @@ int graph_start(struct graph *g)
 
 		if (err) {
 			if (g->diag && diag_errors(g->diag) == before)
-				xl_error(xl, NULL, "%s cannot start: %s", xl->type_name, strerror(-err));
+				xl_error(xl, NULL, "%s cannot start: %s", xl->type_name,
+					 strerror(-err));
 			return err;
 		}
 		xl->started = true;

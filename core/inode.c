@@ -3,8 +3,8 @@
  * inode.c - the table of a graph's objects.
  *
  * A chained hash table with intrusive links (a ready-made one would double the size of a table of a
- * million inodes), and a list of those that nobody refers to, oldest first.  An unreferenced inode in which no translator
- * keeps anything is freed at once: there is nothing to remember.
+ * million inodes), and a list of those that nobody refers to, oldest first.  An unreferenced inode
+ * in which no translator keeps anything is freed at once: there is nothing to remember.
  */
 #include <malloc.h>
 #include <stdlib.h>
@@ -142,8 +142,8 @@ static void lru_remove(struct inode *n)
 }
 
 /*
- * Most of a large table is gone: what malloc keeps of it goes back to the system.  malloc would keep it for ever, for
- * there is always something in use at the end of the heap.
+ * Most of a large table is gone: what malloc keeps of it goes back to the system.  malloc would
+ * keep it for ever, for there is always something in use at the end of the heap.
  */
 static void give_back(struct inode_table *t)
 {

@@ -43,23 +43,33 @@ static bool find_object(const char *type, const char *const *path, char *out, si
 	return access(out, F_OK) == 0;
 }
 
-static const struct xlator_type *check_export(const struct xlator_export *e, const char *object, char error[512])
+static const struct xlator_type *check_export(const struct xlator_export *e, const char *object,
+					      char error[512])
 {
 	if (memcmp(e->magic, "gf-xlatr", sizeof e->magic) != 0)
-		snprintf(error, 512, "%s is not a glusterfs translator: glusterfs_xlator is something else", object);
-	else if (e->abi != XLATOR_ABI || e->nr_fops != FOP_COUNT || e->type_size != sizeof(struct xlator_type))
-		snprintf(error, 512, "%s was built for another version of glusterfs (interface %u with %u operations; "
-			 "this is %u with %u): compile it again", object, e->abi, e->nr_fops, XLATOR_ABI, FOP_COUNT);
+		snprintf(error, 512,
+			 "%s is not a glusterfs translator: glusterfs_xlator is something else",
+			 object);
+	else if (e->abi != XLATOR_ABI || e->nr_fops != FOP_COUNT ||
+		 e->type_size != sizeof(struct xlator_type))
+		snprintf(
+			error, 512,
+			"%s was built for another version of glusterfs (interface %u with %u operations; "
+			"this is %u with %u): compile it again",
+			object, e->abi, e->nr_fops, XLATOR_ABI, FOP_COUNT);
 	else if (!e->type || e->type->abi != XLATOR_ABI)
 		snprintf(error, 512, "%s: .abi of its xlator_type is not XLATOR_ABI", object);
 	else if (!e->type->name || e->type->min_children > e->type->max_children)
-		snprintf(error, 512, "%s: its xlator_type is incomplete (name, min_children <= max_children)", object);
+		snprintf(error, 512,
+			 "%s: its xlator_type is incomplete (name, min_children <= max_children)",
+			 object);
 	else
 		return e->type;
 	return NULL;
 }
 
-const struct xlator_type *xlator_load(const char *type, const char *const *path, void **ret_handle, char error[512])
+const struct xlator_type *xlator_load(const char *type, const char *const *path, void **ret_handle,
+				      char error[512])
 {
 	char object[4096];
 
@@ -71,7 +81,8 @@ const struct xlator_type *xlator_load(const char *type, const char *const *path,
 		const char *near = xlator_nearest_type(type, path);
 
 		snprintf(error, 512, "there is no translator \"%s\"%s%s%s (looked for %s)", type,
-			 near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "", object);
+			 near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "",
+			 object);
 		return NULL;
 	}
 	void *handle = dlopen(object, RTLD_NOW | RTLD_LOCAL);
@@ -82,8 +93,10 @@ const struct xlator_type *xlator_load(const char *type, const char *const *path,
 	const struct xlator_export *e = dlsym(handle, "glusterfs_xlator");
 	const struct xlator_type *t = NULL;
 	if (!e)
-		snprintf(error, 512, "%s is not a glusterfs translator: it has no symbol glusterfs_xlator "
-			 "(XLATOR_EXPORT)", object);
+		snprintf(error, 512,
+			 "%s is not a glusterfs translator: it has no symbol glusterfs_xlator "
+			 "(XLATOR_EXPORT)",
+			 object);
 	else
 		t = check_export(e, object, error);
 	if (!t) {
@@ -109,8 +122,8 @@ static size_t list_dir(const char *dir, const char *prefix, char (*out)[128], si
 		if (e->d_name[0] == '.')
 			continue;
 		if (len > 3 && strcmp(e->d_name + len - 3, ".so") == 0) {
-			int n = snprintf(out[nr], sizeof out[nr], "%s%s%.*s", prefix, *prefix ? "/" : "",
-					 (int)(len - 3), e->d_name);
+			int n = snprintf(out[nr], sizeof out[nr], "%s%s%.*s", prefix,
+					 *prefix ? "/" : "", (int)(len - 3), e->d_name);
 			if (n > 0 && n < (int)sizeof out[nr])
 				nr++;
 		} else if (!*prefix && len < 64) {
@@ -188,7 +201,8 @@ void xl_notify(struct xlator *xl, enum xl_event what, void *data)
 		g->on_notify(g, xl, what, data);
 }
 
-static void say(struct xlator *xl, enum diag_level level, const char *key, const char *fmt, va_list ap)
+static void say(struct xlator *xl, enum diag_level level, const char *key, const char *fmt,
+		va_list ap)
 {
 	char text[1024];
 	const struct vf_volume *v = xl->volume;
@@ -196,8 +210,8 @@ static void say(struct xlator *xl, enum diag_level level, const char *key, const
 
 	vsnprintf(text, sizeof text, fmt, ap);
 	if (!xl->graph->diag) {
-		log_plain(level == DIAG_ERROR ? LOG_ERROR_ : LOG_WARNING_, xl->name, "%s%s%s%s", key ? "option \"" : "",
-			  key ? key : "", key ? "\": " : "", text);
+		log_plain(level == DIAG_ERROR ? LOG_ERROR_ : LOG_WARNING_, xl->name, "%s%s%s%s",
+			  key ? "option \"" : "", key ? key : "", key ? "\": " : "", text);
 		return;
 	}
 	/* As it was written: perhaps by another spelling. */
@@ -205,8 +219,9 @@ static void say(struct xlator *xl, enum diag_level level, const char *key, const
 	for (size_t i = 0; v && key && i < v->nr_options; i++) {
 		const char *written = v->options[i].key.text;
 
-		if (strcmp(written, key) != 0 && (!row || option_find(xl->type->options, written) != row ||
-						  row->kind == OPT_PATTERN_))
+		if (strcmp(written, key) != 0 &&
+		    (!row || option_find(xl->type->options, written) != row ||
+		     row->kind == OPT_PATTERN_))
 			continue;
 		word = &v->options[i].value;
 		key = written;
@@ -235,7 +250,8 @@ void xl_warning(struct xlator *xl, const char *key, const char *fmt, ...)
 	va_end(ap);
 }
 
-bool xl_option_match(const struct xlator *xl, const char *pattern, size_t n, const char **key, const char **value)
+bool xl_option_match(const struct xlator *xl, const char *pattern, size_t n, const char **key,
+		     const char **value)
 {
 	const struct vf_volume *v = xl->volume;
 
@@ -263,9 +279,9 @@ uint64_t call_new_txn(struct graph *g)
 }
 
 /*
- * The identity that a txn gives to what it creates: the same for a repeated txn, different for any two.
- * The first two bytes, which choose the directory of the handle on a brick, stay the same for 4,096
- * txns: a burst of creates touches one such directory, not 4,096.
+ * The identity that a txn gives to what it creates: the same for a repeated txn, different for any
+ * two. The first two bytes, which choose the directory of the handle on a brick, stay the same for
+ * 4,096 txns: a burst of creates touches one such directory, not 4,096.
  */
 struct gfid call_new_gfid(struct graph *g, uint64_t txn)
 {

@@ -28,8 +28,13 @@ static void relay_any(struct frame *f)
 }
 
 static const struct xlator_type relay = {
-	.abi = XLATOR_ABI, .name = "call/relay", .help = "winds", .min_children = 1, .max_children = 1,
-	.frame_size = 64, .fops = { .any = relay_any },
+	.abi = XLATOR_ABI,
+	.name = "call/relay",
+	.help = "winds",
+	.min_children = 1,
+	.max_children = 1,
+	.frame_size = 64,
+	.fops = { .any = relay_any },
 };
 
 static void passing_any(struct frame *f)
@@ -38,16 +43,28 @@ static void passing_any(struct frame *f)
 }
 
 static const struct xlator_type passing = {
-	.abi = XLATOR_ABI, .name = "call/pass", .help = "passes", .min_children = 1, .max_children = XL_MANY,
-	.frame_size = 16, .fops = { .any = passing_any },
+	.abi = XLATOR_ABI,
+	.name = "call/pass",
+	.help = "passes",
+	.min_children = 1,
+	.max_children = XL_MANY,
+	.frame_size = 16,
+	.fops = { .any = passing_any },
 };
 
 static const struct xlator_type idle = {
-	.abi = XLATOR_ABI, .name = "call/idle", .help = "does nothing", .min_children = 1, .max_children = XL_MANY,
+	.abi = XLATOR_ABI,
+	.name = "call/idle",
+	.help = "does nothing",
+	.min_children = 1,
+	.max_children = XL_MANY,
 };
 
 static const struct xlator_type nobody = {
-	.abi = XLATOR_ABI, .name = "call/nobody", .help = "handles nothing", .max_children = XL_MANY,
+	.abi = XLATOR_ABI,
+	.name = "call/nobody",
+	.help = "handles nothing",
+	.max_children = XL_MANY,
 };
 
 /* Answers from its own frame, with an object in the answer. */
@@ -76,7 +93,10 @@ static void lying_stat(struct frame *f, const struct stat_args *a)
 }
 
 static const struct xlator_type lying = {
-	.abi = XLATOR_ABI, .name = "call/lying", .help = "answers from its frame", .frame_size = sizeof(struct lying),
+	.abi = XLATOR_ABI,
+	.name = "call/lying",
+	.help = "answers from its frame",
+	.frame_size = sizeof(struct lying),
 	.fops = { .read = lying_read, .stat = lying_stat },
 };
 
@@ -99,8 +119,13 @@ static void again_stat(struct frame *f, const struct stat_args *a)
 }
 
 static const struct xlator_type again = {
-	.abi = XLATOR_ABI, .name = "call/again", .help = "asks twice", .min_children = 1, .max_children = 1,
-	.frame_size = sizeof(struct stat_reply), .fops = { .stat = again_stat },
+	.abi = XLATOR_ABI,
+	.name = "call/again",
+	.help = "asks twice",
+	.min_children = 1,
+	.max_children = 1,
+	.frame_size = sizeof(struct stat_reply),
+	.fops = { .stat = again_stat },
 };
 
 /* All children at once. */
@@ -134,8 +159,14 @@ static void fan_any(struct frame *f)
 }
 
 static const struct xlator_type fan = {
-	.abi = XLATOR_ABI, .name = "call/fan", .help = "all children", .min_children = 1, .max_children = XL_MANY,
-	.parallel = true, .frame_size = sizeof(struct fan), .fops = { .any = fan_any },
+	.abi = XLATOR_ABI,
+	.name = "call/fan",
+	.help = "all children",
+	.min_children = 1,
+	.max_children = XL_MANY,
+	.parallel = true,
+	.frame_size = sizeof(struct fan),
+	.fops = { .any = fan_any },
 };
 
 /* Allocates until several chunks are in use, winds, and looks whether it is all still there. */
@@ -174,8 +205,13 @@ static void alloc_any(struct frame *f)
 }
 
 static const struct xlator_type alloc = {
-	.abi = XLATOR_ABI, .name = "call/alloc", .help = "needs memory", .min_children = 1, .max_children = 1,
-	.frame_size = sizeof(void *), .fops = { .any = alloc_any },
+	.abi = XLATOR_ABI,
+	.name = "call/alloc",
+	.help = "needs memory",
+	.min_children = 1,
+	.max_children = 1,
+	.frame_size = sizeof(void *),
+	.fops = { .any = alloc_any },
 };
 
 /* Other arguments than its own, with references that it drops at once. */
@@ -189,7 +225,11 @@ static void other_write(struct frame *f, const struct write_args *a)
 }
 
 static const struct xlator_type other = {
-	.abi = XLATOR_ABI, .name = "call/other", .help = "writes something else", .min_children = 1, .max_children = 1,
+	.abi = XLATOR_ABI,
+	.name = "call/other",
+	.help = "writes something else",
+	.min_children = 1,
+	.max_children = 1,
 	.fops = { .write = other_write },
 };
 
@@ -259,8 +299,8 @@ START_TEST(who_does_nothing_is_linked_past)
 {
 	struct answer a;
 
-	up(CHILD("x") OVER("i1", "call/idle", "x") OVER("i2", "call/idle", "i1") OVER("o", "call/other", "i2")
-	   OVER("i3", "call/idle", "o"));
+	up(CHILD("x") OVER("i1", "call/idle", "x") OVER("i2", "call/idle", "i1")
+		   OVER("o", "call/other", "i2") OVER("i3", "call/idle", "o"));
 	struct xlator *o = graph_find(r.g, "o"), *x = graph_find(r.g, "x");
 	ck_assert_ptr_eq(r.g->top->next[0][FOP_write], o);
 	ck_assert_ptr_eq(r.g->top->next[0][FOP_stat], x);
@@ -279,8 +319,8 @@ START_TEST(nobody_handles_it)
 {
 	struct answer a;
 
-	up(OVER("n", "call/nobody", "l") "volume l type call/lying end-volume\n" OVER("p", "call/pass", "n")
-	   OVER("y", "call/relay", "p") OVER("f", "call/fan", "y n"));
+	up(OVER("n", "call/nobody", "l") "volume l type call/lying end-volume\n" OVER(
+		"p", "call/pass", "n") OVER("y", "call/relay", "p") OVER("f", "call/fan", "y n"));
 	struct unlink_args args = { .parent = inode_root(r.g->inodes), .name = "x" };
 	rig_call(&r, &a, FOP_unlink, &args);
 	ck_assert(a.done);
@@ -293,8 +333,9 @@ START_TEST(passing_on)
 {
 	struct answer a;
 
-	up(CHILD("x") OVER("p1", "call/pass", "x") OVER("p2", "call/pass", "p1") OVER("y", "call/relay", "p2")
-	   OVER("p3", "call/pass", "y") OVER("f", "call/fan", "p3 x") OVER("p4", "call/pass", "f"));
+	up(CHILD("x") OVER("p1", "call/pass", "x") OVER("p2", "call/pass", "p1")
+		   OVER("y", "call/relay", "p2") OVER("p3", "call/pass", "y")
+			   OVER("f", "call/fan", "p3 x") OVER("p4", "call/pass", "f"));
 	struct script *x = script_of(&r, "x");
 	struct stat_args args = stat_root();
 	x->hold[FOP_stat] = true;
@@ -312,8 +353,8 @@ START_TEST(legs_in_parallel)
 {
 	struct answer a[3];
 
-	up(CHILD("x") CHILD("y") CHILD("z") OVER("f1", "call/fan", "x y z") OVER("f2", "call/fan", "f1 z")
-	   OVER("top", "call/relay", "f2"));
+	up(CHILD("x") CHILD("y") CHILD("z") OVER("f1", "call/fan", "x y z")
+		   OVER("f2", "call/fan", "f1 z") OVER("top", "call/relay", "f2"));
 	struct script *x = script_of(&r, "x"), *y = script_of(&r, "y"), *z = script_of(&r, "z");
 	struct stat_args args = stat_root();
 	x->hold[FOP_stat] = y->hold[FOP_stat] = z->hold[FOP_stat] = true;
@@ -342,7 +383,8 @@ START_TEST(arguments_are_held)
 	struct answer a;
 	struct gfid g = { .b = { 9 } };
 
-	up(CHILD("x") OVER("r", "call/relay", "x") OVER("o", "call/other", "r") OVER("f", "call/fan", "o x"));
+	up(CHILD("x") OVER("r", "call/relay", "x") OVER("o", "call/other", "r")
+		   OVER("f", "call/fan", "o x"));
 	struct script *x = script_of(&r, "x");
 	struct inode *inode = inode_get(r.g->inodes, &g, S_IFREG);
 	struct fd *fd = fd_new(inode, O_RDWR, false);
@@ -353,7 +395,8 @@ START_TEST(arguments_are_held)
 	fd_unref(fd);
 	buf_unref(data);	/* both live on in the frames */
 	const struct write_args *mine = script_held(x, FOP_write)->args;
-	ck_assert(mine->fd == fd && mine->data->len == 4 && memcmp(mine->data->data, "MINE", 4) == 0);
+	ck_assert(mine->fd == fd && mine->data->len == 4 &&
+		  memcmp(mine->data->data, "MINE", 4) == 0);
 	script_release(x, FOP_write, 4);
 	const struct write_args *theirs = script_held(x, FOP_write)->args;
 	ck_assert(theirs->data == data && data->refs == 1 && fd->refs == 1);
@@ -369,8 +412,9 @@ START_TEST(memory_of_a_frame)
 {
 	struct answer a, b;
 
-	up(CHILD("x") OVER("a1", "call/alloc", "x") OVER("r", "call/relay", "a1") OVER("a2", "call/alloc", "r")
-	   OVER("f", "call/fan", "a2 a1") OVER("a3", "call/alloc", "f"));
+	up(CHILD("x") OVER("a1", "call/alloc", "x") OVER("r", "call/relay", "a1")
+		   OVER("a2", "call/alloc", "r") OVER("f", "call/fan", "a2 a1")
+			   OVER("a3", "call/alloc", "f"));
 	struct script *x = script_of(&r, "x");
 	struct stat_args args = stat_root();
 	x->hold[FOP_stat] = true;
@@ -389,8 +433,8 @@ START_TEST(answers_that_lie_in_the_arena)
 {
 	struct answer a;
 
-	up("volume l type call/lying end-volume\n" OVER("g", "call/again", "l") OVER("g2", "call/again", "g")
-	   OVER("al", "call/relay", "g2"));
+	up("volume l type call/lying end-volume\n" OVER("g", "call/again", "l")
+		   OVER("g2", "call/again", "g") OVER("al", "call/relay", "g2"));
 	struct stat_args args = stat_root();
 	rig_call(&r, &a, FOP_stat, &args);
 	ck_assert(a.done);
@@ -419,7 +463,11 @@ START_TEST(deep_stacks)
 	fprintf(out, CHILD("v0"));
 	for (int i = 1; i <= DEEP; i++)
 		fprintf(out, "volume v%d type %s subvolumes v%d end-volume\n", i,
-			i % 5 == 0 ? "call/pass" : i % 50 == 7 ? "call/fan" : i % 70 == 3 ? "call/alloc" : "call/relay", i - 1);
+			i % 5 == 0    ? "call/pass"
+			: i % 50 == 7 ? "call/fan"
+			: i % 70 == 3 ? "call/alloc"
+				      : "call/relay",
+			i - 1);
 	fclose(out);
 	up(text);
 	free(text);
@@ -474,7 +522,11 @@ static void late_any(struct frame *f)
 }
 
 static const struct xlator_type late = {
-	.abi = XLATOR_ABI, .name = "call/late", .help = "cancels on the way", .min_children = 1, .max_children = 1,
+	.abi = XLATOR_ABI,
+	.name = "call/late",
+	.help = "cancels on the way",
+	.min_children = 1,
+	.max_children = 1,
 	.fops = { .any = late_any },
 };
 
@@ -506,8 +558,8 @@ START_TEST(cancel_several_legs)
 {
 	struct answer a, b;
 
-	up(CHILD("x") CHILD("y") CHILD("z") OVER("f1", "call/fan", "x y") OVER("f2", "call/fan", "f1 z x")
-	   OVER("r", "call/relay", "f2"));
+	up(CHILD("x") CHILD("y") CHILD("z") OVER("f1", "call/fan", "x y")
+		   OVER("f2", "call/fan", "f1 z x") OVER("r", "call/relay", "f2"));
 	struct script *x = script_of(&r, "x"), *y = script_of(&r, "y"), *z = script_of(&r, "z");
 	struct stat_args args = stat_root();
 	x->hold[FOP_stat] = y->hold[FOP_stat] = z->hold[FOP_stat] = true;
@@ -529,7 +581,8 @@ START_TEST(cancel_several_legs)
 }
 END_TEST
 
-/* A cancelled waiter lets another one of the same call go: a lock given up is granted to the next. */
+/* A cancelled waiter lets another one of the same call go: a lock given up is granted to the
+ * next. */
 static struct frame *chain[128];
 static int nr_chain;
 
@@ -568,9 +621,12 @@ START_TEST(a_cancel_that_answers_others)
 	struct answer a;
 
 	rig_types = more;
-	rig_up(&r, "volume c type call/chained end-volume " OVER("r1", "call/relay", "c") OVER("r2", "call/relay", "c")
-	       OVER("r3", "call/relay", "c") OVER("r4", "call/relay", "c") OVER("r5", "call/relay", "c")
-	       OVER("f", "call/fan", "r1 r2 r3 r4 r5"), 1);
+	rig_up(&r,
+	       "volume c type call/chained end-volume " OVER("r1", "call/relay", "c")
+		       OVER("r2", "call/relay", "c") OVER("r3", "call/relay", "c")
+			       OVER("r4", "call/relay", "c") OVER("r5", "call/relay", "c")
+				       OVER("f", "call/fan", "r1 r2 r3 r4 r5"),
+	       1);
 	struct stat_args args = stat_root();
 	rig_call(&r, &a, FOP_stat, &args);
 	ck_assert_int_eq(nr_chain, 5);
@@ -617,7 +673,13 @@ START_TEST(identity)
 	struct script *x = script_of(&r, "x"), *x2 = script_of(&r, "x2");
 	struct stat_args args = stat_root();
 	x->hold[FOP_stat] = x2->hold[FOP_stat] = true;
-	rig_as = (struct identity){ .uid = 7, .gid = 8, .pid = 9, .nr_groups = 2, .groups = groups, .txn = 11, .lk_owner = 12 };
+	rig_as = (struct identity){ .uid = 7,
+				    .gid = 8,
+				    .pid = 9,
+				    .nr_groups = 2,
+				    .groups = groups,
+				    .txn = 11,
+				    .lk_owner = 12 };
 	rig_call(&r, &a, FOP_stat, &args);
 	rig_as.uid = 99;			/* copied */
 	ck_assert_uint_eq(frame_identity(script_held(x, FOP_stat))->uid, 7);
@@ -630,7 +692,8 @@ START_TEST(identity)
 }
 END_TEST
 
-UNIT_MAIN("call", a_call_is_one_page, at_once_and_later, who_does_nothing_is_linked_past, nobody_handles_it,
-	  passing_on, legs_in_parallel, arguments_are_held, memory_of_a_frame, answers_that_lie_in_the_arena,
-	  deep_stacks, cancel_while_it_waits, cancel_before_anybody_waits, cancel_several_legs,
-	  a_cancel_that_answers_others, cancel_more_than_a_few, identity)
+UNIT_MAIN("call", a_call_is_one_page, at_once_and_later, who_does_nothing_is_linked_past,
+	  nobody_handles_it, passing_on, legs_in_parallel, arguments_are_held, memory_of_a_frame,
+	  answers_that_lie_in_the_arena, deep_stacks, cancel_while_it_waits,
+	  cancel_before_anybody_waits, cancel_several_legs, a_cancel_that_answers_others,
+	  cancel_more_than_a_few, identity)

@@ -29,8 +29,13 @@ static void keeper_release(struct xlator *xl, struct fd *fd, uint64_t slot)
 }
 
 static const struct xlator_type keeper = {
-	.abi = XLATOR_ABI, .name = "inode/keeper", .help = "keeps words", .min_children = 1, .max_children = 1,
-	.forget = keeper_forget, .release = keeper_release,
+	.abi = XLATOR_ABI,
+	.name = "inode/keeper",
+	.help = "keeps words",
+	.min_children = 1,
+	.max_children = 1,
+	.forget = keeper_forget,
+	.release = keeper_release,
 };
 static const struct xlator_type *const types[] = { &keeper, NULL };
 
@@ -42,7 +47,9 @@ static void up(uint32_t lru_limit)
 {
 	rig_types = types;
 	rig_lru_limit = lru_limit;
-	rig_up(&r, "volume x type test/child end-volume volume k type inode/keeper subvolumes x end-volume", 1);
+	rig_up(&r,
+	       "volume x type test/child end-volume volume k type inode/keeper subvolumes x end-volume",
+	       1);
 	t = r.g->inodes;
 	k = graph_find(r.g, "k");
 }
@@ -197,7 +204,8 @@ START_TEST(forgetting_may_forget_more)
 	struct inode *held = get(7), *n = get(8);
 	*inode_slot(held, k) = 1;
 	*inode_slot(n, k) = 1;
-	drop_in_forget = held;			/* unreferenced while another one is being forgotten */
+	/* unreferenced while another one is being forgotten */
+	drop_in_forget = held;
 	inode_unref(n);
 	ck_assert_uint_eq(inode_table_counts(t).lru, 3);
 	ck_assert_uint_eq(forgotten, 2);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * Finding and loading translators.  Shared objects that are wrong are made from a right one, rot-13, by changing what
- * it exports.
+ * Finding and loading translators.  Shared objects that are wrong are made from a right one,
+ * rot-13, by changing what it exports.
  */
 #include "config.h"
 
@@ -88,8 +88,11 @@ START_TEST(found)
 	ck_assert_int_eq(chdir("/"), 0);
 
 	ck_assert_ptr_null(load("encryption/rot-14"));
-	snprintf(full, sizeof full, "there is no translator \"encryption/rot-14\"; did you mean \"encryption/rot-13\"? "
-		 "(looked for %s/encryption/rot-14.so)", XLATORDIR);
+	snprintf(
+		full, sizeof full,
+		"there is no translator \"encryption/rot-14\"; did you mean \"encryption/rot-13\"? "
+		"(looked for %s/encryption/rot-14.so)",
+		XLATORDIR);
 	ck_assert_str_eq(error, full);
 	ck_assert_ptr_null(load("./none.so"));
 	ck_assert_ptr_null(load("/"));
@@ -117,8 +120,10 @@ START_TEST(wrong)
 		const char *says;
 	} cases[] = {
 		{ 0, 0, 8, "is not a glusterfs translator: glusterfs_xlator is something else" },
-		{ offsetof(struct xlator_export, abi), XLATOR_ABI + 1, 4, "was built for another version of glusterfs" },
-		{ offsetof(struct xlator_export, nr_fops), FOP_COUNT - 1, 4, "was built for another version of glusterfs" },
+		{ offsetof(struct xlator_export, abi), XLATOR_ABI + 1, 4,
+		  "was built for another version of glusterfs" },
+		{ offsetof(struct xlator_export, nr_fops), FOP_COUNT - 1, 4,
+		  "was built for another version of glusterfs" },
 		{ offsetof(struct xlator_export, type_size), 8, 8, "compile it again" },
 	};
 
@@ -133,8 +138,10 @@ START_TEST(wrong)
 		ck_assert_msg(strstr(error, cases[i].says), "%s", error);
 		ck_assert_ptr_nonnull(strstr(error, name));
 	}
-	ck_assert_ptr_null(load(XLATOR_BUILD_DIR "/.libs/libglusterfs.so"));	/* a library, no translator */
-	ck_assert_msg(strstr(error, "it has no symbol glusterfs_xlator (XLATOR_EXPORT)"), "%s", error);
+	/* a library, no translator */
+	ck_assert_ptr_null(load(XLATOR_BUILD_DIR "/.libs/libglusterfs.so"));
+	ck_assert_msg(strstr(error, "it has no symbol glusterfs_xlator (XLATOR_EXPORT)"), "%s",
+		      error);
 	char text[256];
 	snprintf(text, sizeof text, "%s/text.so", dir);
 	FILE *out = fopen(text, "w");
@@ -161,7 +168,8 @@ START_TEST(listed)
 	ck_assert_uint_ge(nr, 3);
 	for (size_t i = 0; i < nr; i++) {
 		ck_assert(i == 0 || strcmp(names[i - 1], names[i]) <= 0);
-		found_it += !strcmp(names[i], "a") || !strcmp(names[i], "b") || !strcmp(names[i], "encryption/rot-13");
+		found_it += !strcmp(names[i], "a") || !strcmp(names[i], "b") ||
+			    !strcmp(names[i], "encryption/rot-13");
 		ck_assert(!strstr(names[i], "hidden") && !strstr(names[i], "README"));
 	}
 	ck_assert_uint_ge(found_it, 3);

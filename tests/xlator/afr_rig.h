@@ -51,7 +51,8 @@ static inline const char *mark(int at, int out)
 {
 	char name[96];
 
-	snprintf(name, sizeof name, "trusted.glusterfs.afr.out.b00000000000000000000000000000%02x", out);
+	snprintf(name, sizeof name, "trusted.glusterfs.afr.out.b00000000000000000000000000000%02x",
+		 out);
 	return brick_get(&script_brick[at], name);
 }
 
@@ -59,7 +60,8 @@ static inline void put_mark(int at, int out)
 {
 	char name[96];
 
-	snprintf(name, sizeof name, "trusted.glusterfs.afr.out.b00000000000000000000000000000%02x", out);
+	snprintf(name, sizeof name, "trusted.glusterfs.afr.out.b00000000000000000000000000000%02x",
+		 out);
 	brick_set(&script_brick[at], name, "it missed a change", 18);
 }
 
@@ -130,7 +132,8 @@ static inline struct fd *open_file(uint8_t n)
 	struct fd *fd = fd_new(inode, O_RDWR, false);
 	struct answer a;
 
-	rig_call(&r, &a, FOP_open, &(struct open_args){ .inode = inode, .fd = fd, .flags = O_RDWR });
+	rig_call(&r, &a, FOP_open,
+		 &(struct open_args){ .inode = inode, .fd = fd, .flags = O_RDWR });
 	inode_unref(inode);
 	rig_wait(&r, &a);
 	ck_assert_int_eq(a.ret, 0);

@@ -73,9 +73,11 @@ static void child_note(struct script *s, struct frame *f)
 	n->op = f->op;
 	n->seq = ++seq;
 	if (f->op == FOP_setxattr)
-		snprintf(n->name, sizeof n->name, "%s", ((const struct setxattr_args *)f->args)->name);
+		snprintf(n->name, sizeof n->name, "%s",
+			 ((const struct setxattr_args *)f->args)->name);
 	if (f->op == FOP_getxattr)
-		snprintf(n->name, sizeof n->name, "%s", ((const struct getxattr_args *)f->args)->name);
+		snprintf(n->name, sizeof n->name, "%s",
+			 ((const struct getxattr_args *)f->args)->name);
 	if (f->op == FOP_write)
 		n->fd = ((const struct write_args *)f->args)->fd;
 	if (f->op == FOP_open)
@@ -90,7 +92,8 @@ static void child_note(struct script *s, struct frame *f)
 
 static void child_getxattr(struct script *s, struct frame *f)
 {
-	const struct brick_xattr *x = brick_find(s->brick, ((const struct getxattr_args *)f->args)->name);
+	const struct brick_xattr *x =
+		brick_find(s->brick, ((const struct getxattr_args *)f->args)->name);
 	_cleanup_buf_ struct buf *value = x ? buf_copy(x->value, x->len) : NULL;
 
 	if (!x)
@@ -253,8 +256,13 @@ static void top_event(struct xlator *xl, int child, enum xl_event what, void *da
 }
 
 const struct xlator_type script_top = {
-	.abi = XLATOR_ABI, .name = "test/top", .help = "makes calls", .min_children = 1, .max_children = 1,
-	.priv_size = sizeof(struct top), .event = top_event,
+	.abi = XLATOR_ABI,
+	.name = "test/top",
+	.help = "makes calls",
+	.min_children = 1,
+	.max_children = 1,
+	.priv_size = sizeof(struct top),
+	.event = top_event,
 };
 
 struct caller {
@@ -333,7 +341,9 @@ void rig_up(struct rig *r, const char *volfile, uint64_t seed)
 	r->loop = loop_new_sim(seed);
 	r->diag = diag_new();
 	struct volfile *vf = volfile_parse("test.vol", volfile, strlen(volfile), r->diag);
-	struct graph_options o = { .loop = r->loop, .xlator_path = rig_path, .inode_lru_limit = rig_lru_limit };
+	struct graph_options o = { .loop = r->loop,
+				   .xlator_path = rig_path,
+				   .inode_lru_limit = rig_lru_limit };
 
 	if (vf)
 		r->g = graph_new(vf, &o, r->diag);

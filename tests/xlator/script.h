@@ -13,9 +13,9 @@
  *	answer_drop(&w);
  *	rig_down(&r);					checks that no call is left
  *
- * A child keeps the xattrs of the root directory (a brick's marks) in a struct brick, which may outlive the
- * graph: script_brick[] by the number that ends its name ("b0").  Types: test/child, and test/top (pushed on
- * top by rig_up; it counts the events that reach it).
+ * A child keeps the xattrs of the root directory (a brick's marks) in a struct brick, which may
+ * outlive the graph: script_brick[] by the number that ends its name ("b0").  Types: test/child,
+ * and test/top (pushed on top by rig_up; it counts the events that reach it).
  */
 #ifndef TESTS_SCRIPT_H
 #define TESTS_SCRIPT_H
@@ -94,13 +94,16 @@ struct answer {
 extern const struct xlator_type script_child, script_top;
 extern struct identity rig_as;		/* on whose behalf rig_call() calls */
 
-/* Builds, initialises and starts; dies when that fails.  children: they tell that they are up at once (`start`). */
+/* Builds, initialises and starts; dies when that fails.  children: they tell that they are up at
+ * once (`start`). */
 void rig_up(struct rig *r, const char *volfile, uint64_t seed);
 void rig_down(struct rig *r);
-/* Types besides test/child and test/top, NULL-terminated; xlator_path likewise.  Both may stay NULL. */
+/* Types besides test/child and test/top, NULL-terminated; xlator_path likewise.  Both may stay
+ * NULL. */
 extern const struct xlator_type *const *rig_types;
 extern const char *const *rig_path;
-extern bool rig_children_up;		/* default true: children tell XL_CHILD_UP when they start */
+/* default true: children tell XL_CHILD_UP when they start */
+extern bool rig_children_up;
 extern uint32_t rig_lru_limit;
 
 void rig_call(struct rig *r, struct answer *a, enum fop_id op, const void *args);
@@ -114,7 +117,8 @@ struct frame *script_held(struct script *s, enum fop_id op);
 /* Answers it: carries it out (0), or fails it. */
 void script_release(struct script *s, enum fop_id op, int ret);
 void script_release_all(struct script *s, int ret);
-/* As a client that loses its connection: tells, then answers what is held with -ENOTCONN; from then on all. */
+/* As a client that loses its connection: tells, then answers what is held with -ENOTCONN; from then
+ * on all. */
 void script_lose(struct script *s);
 void script_fail(struct script *s, const char *reason);		/* XL_CHILD_FAILED */
 void script_return(struct script *s);

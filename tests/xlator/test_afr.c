@@ -56,7 +56,8 @@ START_TEST(down_counts_as_heard)
 	up2();
 	script_return(b[0]);
 	script_lose(b[1]);
-	ck_assert_uint_eq(r.top->ups, 1);		/* both have been heard of: nothing to wait for */
+	/* both have been heard of: nothing to wait for */
+	ck_assert_uint_eq(r.top->ups, 1);
 	script_lose(b[0]);
 	ck_assert_uint_eq(r.top->downs, 1);
 	ck_assert_int_eq(do_stat(), -ENOTCONN);
@@ -105,8 +106,8 @@ START_TEST(bricks_that_cannot_be_used)
 	rig_down(&r);
 
 	bricks_new();			/* both are the same one: a mirror of itself */
-	brick_set(&script_brick[1], "trusted.glusterfs.brick-id", brick_get(&script_brick[0], "trusted.glusterfs.brick-id"),
-		  16);
+	brick_set(&script_brick[1], "trusted.glusterfs.brick-id",
+		  brick_get(&script_brick[0], "trusted.glusterfs.brick-id"), 16);
 	up2();
 	ck_assert(is_member(0) && !is_member(1));
 	rig_down(&r);
@@ -191,10 +192,16 @@ END_TEST
 
 START_TEST(other_answers_than_the_law)
 {
-	static const struct { int law, other, answer; bool out; } cases[] = {
-		{ 0, -ENOENT, 0, true }, { -ENOENT, 0, -ENOENT, true }, { -ENOENT, -ENOENT, -ENOENT, false },
-		{ -EEXIST, -ENOENT, -EEXIST, true }, { -ENOENT, -EIO, -ENOENT, false },
-		{ -EIO, -ENOENT, -ENOENT, false }, { -EIO, -EIO, -EIO, false }, { -ENOSPC, -EIO, -ENOSPC, false },
+	static const struct { int law, other, answer; bool out;
+	} cases[] = {
+		{ 0, -ENOENT, 0, true },
+		{ -ENOENT, 0, -ENOENT, true },
+		{ -ENOENT, -ENOENT, -ENOENT, false },
+		{ -EEXIST, -ENOENT, -EEXIST, true },
+		{ -ENOENT, -EIO, -ENOENT, false },
+		{ -EIO, -ENOENT, -ENOENT, false },
+		{ -EIO, -EIO, -EIO, false },
+		{ -ENOSPC, -EIO, -ENOSPC, false },
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -268,9 +275,12 @@ START_TEST(an_append_goes_where_the_law_says)
 		for (int i = 0; i < 3; i++) {
 			b[i]->hold[FOP_write] = true;
 			b[i]->ret[FOP_write] = 10;
-			b[i]->reply[FOP_write].write.attr = (struct attr){ .mode = S_IFREG, .nlink = 1, .size = 110 };
+			b[i]->reply[FOP_write].write.attr =
+				(struct attr){ .mode = S_IFREG, .nlink = 1, .size = 110 };
 		}
-		struct write_args args = { .fd = fd, .data = data, .offset = 7, .flags = WRITE_APPEND };
+		struct write_args args = {
+			.fd = fd, .data = data, .offset = 7, .flags = WRITE_APPEND
+		};
 		rig_call(&r, &a, FOP_write, &args);
 		ck_assert_uint_eq(b[1]->count[FOP_write] + b[2]->count[FOP_write], 0);
 		ck_assert(held_write(b[0])->flags & WRITE_APPEND);
@@ -291,7 +301,8 @@ START_TEST(an_append_goes_where_the_law_says)
 		ck_assert(a.done && a.ret == 10);
 		answer_drop(&a);
 		ck_assert(is_member(1) && is_member(2) && is_member(0) != law_fails);
-		rig_call(&r, &a, FOP_write, &args);	/* an ordinary error: nobody else is asked */
+		/* an ordinary error: nobody else is asked */
+		rig_call(&r, &a, FOP_write, &args);
 		script_release(b[law_fails], FOP_write, -EFBIG);
 		ck_assert(a.done && a.ret == -EFBIG && is_member(1) && is_member(2));
 		fd_unref(fd);
@@ -341,7 +352,8 @@ START_TEST(away_without_a_change)
 }
 END_TEST
 
-/* The connection goes while the change is under way: told first, then the calls fail (as protocol/client does). */
+/* The connection goes while the change is under way: told first, then the calls fail (as
+ * protocol/client does). */
 START_TEST(lost_in_the_middle_of_a_change)
 {
 	struct answer a;
@@ -447,9 +459,11 @@ START_TEST(marks_on_who_joins_later)
 	b[1]->ret[FOP_unlink] = -EIO;
 	ck_assert_int_eq(change(), 0);
 	ck_assert(mark(0, 1) && mark(2, 1));
-	/* One of those that have the mark goes and comes, its disk exchanged for an older state of it: told again. */
+	/* One of those that have the mark goes and comes, its disk exchanged for an older state of
+	 * it: told again. */
 	script_lose(b[2]);
-	brick_remove(&script_brick[2], "trusted.glusterfs.afr.out.b0000000000000000000000000000001");
+	brick_remove(&script_brick[2],
+		     "trusted.glusterfs.afr.out.b0000000000000000000000000000001");
 	script_return(b[2]);
 	ck_assert(is_member(2));
 	ck_assert_int_eq(change(), 0);
@@ -473,7 +487,8 @@ START_TEST(a_mark_that_cannot_be_written)
 	up2();
 	b[1]->ret[FOP_unlink] = -EIO;
 	b[0]->ret[FOP_setxattr] = -ENOSPC;
-	ck_assert_int_eq(change(), -ENOSPC);		/* the last one: then it is not acknowledged */
+	/* the last one: then it is not acknowledged */
+	ck_assert_int_eq(change(), -ENOSPC);
 	ck_assert_ptr_null(mark(0, 1));
 	ck_assert_uint_eq(b[0]->count[FOP_unlink], 1);
 	ck_assert_int_eq(change(), -ENOSPC);
@@ -619,7 +634,8 @@ START_TEST(nobody_to_vouch)
 	ck_assert(is_member(0) && is_out(1));
 	rig_down(&r);
 
-	bricks_new();			/* without the mark it is taken in when the other one is back */
+	/* without the mark it is taken in when the other one is back */
+	bricks_new();
 	up2();
 	script_return(b[0]);
 	script_lose(b[0]);
@@ -671,7 +687,8 @@ START_TEST(stopping_blames_nobody)
 	struct unlink_args args = a_change();
 	b[1]->hold[FOP_unlink] = true;
 	rig_call(&r, &a, FOP_unlink, &args);
-	graph_stop(r.g);		/* children are stopped one after the other: b0 still is there */
+	/* children are stopped one after the other: b0 still is there */
+	graph_stop(r.g);
 	script_release(b[1], FOP_unlink, -ENOTCONN);
 	ck_assert(a.done && a.ret == -ENOTCONN);
 	ck_assert(!mark(0, 1));
@@ -731,7 +748,8 @@ START_TEST(split_brain)
 		if (how < 4)
 			put_mark(0, 1);
 		else
-			brick_set(&script_brick[0], "trusted.glusterfs.afr.out.others", "b0000000000000000000000000000000", 32);
+			brick_set(&script_brick[0], "trusted.glusterfs.afr.out.others",
+				  "b0000000000000000000000000000000", 32);
 		rig_children_up = how == 2;
 		up2();
 		if (how == 3) {			/* both checks at once */
@@ -803,9 +821,9 @@ END_TEST
 /* ---- at random ---- */
 
 /*
- * Changes, each with a number, over three bricks that lose connections, come back and fail, answers in any
- * order; now and then the client is made anew.  A brick remembers the changes that it was given.  What was
- * acknowledged must be on every member, after every new start too.
+ * Changes, each with a number, over three bricks that lose connections, come back and fail, answers
+ * in any order; now and then the client is made anew.  A brick remembers the changes that it was
+ * given.  What was acknowledged must be on every member, after every new start too.
  */
 enum { NUMBERS = 512, PENDING = 8 };
 static uint8_t on_brick[3][NUMBERS];
@@ -851,7 +869,8 @@ static void collect(uint64_t seed)
 	}
 	for (int i = 0; i < 3; i++)
 		for (uint32_t n = 0; (members() & 1u << i) && n < next_number; n++)
-			ck_assert_msg(!acknowledged[n] || on_brick[i][n], "seed %llu: b%d is a member and has not got %u",
+			ck_assert_msg(!acknowledged[n] || on_brick[i][n],
+				      "seed %llu: b%d is a member and has not got %u",
 				      (unsigned long long)seed, i, n);
 }
 
@@ -865,8 +884,12 @@ static void random_change(void)
 		p->number = next_number++;
 		p->busy = true;
 		struct inode *inode = object((uint8_t)i);
-		rig_call(&r, &p->a, FOP_mknod, &(struct mknod_args){ .parent = inode_root(r.g->inodes), .name = "n",
-			 .inode = inode, .mode = S_IFREG, .rdev = p->number });
+		rig_call(&r, &p->a, FOP_mknod,
+			 &(struct mknod_args){ .parent = inode_root(r.g->inodes),
+					       .name = "n",
+					       .inode = inode,
+					       .mode = S_IFREG,
+					       .rdev = p->number });
 		inode_unref(inode);
 		return;
 	}
@@ -928,7 +951,8 @@ static void random_life(uint64_t seed, int starts)
 		up3();
 		for (int i = 0; i < 3; i++)
 			b[i]->effect = remember;
-		/* A client that begins without one of them is the stated limit of this form: all are there once. */
+		/* A client that begins without one of them is the stated limit of this form: all
+		 * are there once. */
 		for (int i = 0; i < 3 && !rig_children_up; i++)
 			script_return(b[i]);
 		collect(seed);
@@ -942,7 +966,8 @@ static void random_life(uint64_t seed, int starts)
 		calm();
 		collect(seed);
 		for (int i = 0; i < PENDING; i++)
-			ck_assert_msg(!running[i].busy, "seed %llu: never answered", (unsigned long long)seed);
+			ck_assert_msg(!running[i].busy, "seed %llu: never answered",
+				      (unsigned long long)seed);
 		rig_down(&r);
 	}
 }
@@ -962,8 +987,9 @@ UNIT_MAIN("afr", all_up, start_timeout, down_counts_as_heard, all_failed, one_fa
 	  the_law_fails, other_answers_than_the_law, never_the_last, short_writes,
 	  an_append_goes_where_the_law_says, away_during_a_change, away_without_a_change,
 	  lost_in_the_middle_of_a_change, lost_and_back_before_the_others_answer,
-	  who_has_it_goes_before_it_is_settled, lost_while_the_mark_is_written, marks_on_who_joins_later,
-	  a_mark_that_cannot_be_written, many_changes_at_once, changes_wait_for_a_check,
-	  gone_during_its_check, what_cannot_be_read_is_not_no, nobody_to_vouch, vouched_for_no_longer,
-	  stopping_blames_nobody, stopping_during_a_check, old_marks, split_brain,
-	  changed_apart_while_away, put_out_by_another_client, random_failures)
+	  who_has_it_goes_before_it_is_settled, lost_while_the_mark_is_written,
+	  marks_on_who_joins_later, a_mark_that_cannot_be_written, many_changes_at_once,
+	  changes_wait_for_a_check, gone_during_its_check, what_cannot_be_read_is_not_no,
+	  nobody_to_vouch, vouched_for_no_longer, stopping_blames_nobody, stopping_during_a_check,
+	  old_marks, split_brain, changed_apart_while_away, put_out_by_another_client,
+	  random_failures)

@@ -60,7 +60,8 @@ START_TEST(data_is_spread_or_where_it_is_said)
 			ck_assert(a.done && a.reply.read.data == data);
 			answer_drop(&a);
 		}
-		ck_assert_uint_eq(b[0]->count[FOP_read] % 2, 0);	/* always the same one for a file */
+		/* always the same one for a file */
+		ck_assert_uint_eq(b[0]->count[FOP_read] % 2, 0);
 		fd_unref(fds[i]);
 	}
 	ck_assert_uint_gt(b[0]->count[FOP_read], 8);
@@ -89,8 +90,11 @@ START_TEST(adoption)
 	bricks_new();
 	up3();
 	for (int i = 0; i < 3; i++)
-		b[i]->reply[FOP_lookup].lookup.attr = (struct attr){ .mode = S_IFREG, .size = (uint64_t)i };
-	struct lookup_args args = { .parent = inode_root(r.g->inodes), .name = "x", .gfid = { .b = { 7 } } };
+		b[i]->reply[FOP_lookup].lookup.attr =
+			(struct attr){ .mode = S_IFREG, .size = (uint64_t)i };
+	struct lookup_args args = { .parent = inode_root(r.g->inodes),
+				    .name = "x",
+				    .gfid = { .b = { 7 } } };
 	rig_call(&r, &a, FOP_lookup, &args);
 	ck_assert(a.done && a.ret == 0);
 	answer_drop(&a);
@@ -133,7 +137,8 @@ START_TEST(opened_where_it_is_missing)
 	fd_unref(fd);
 	rig_down(&r);
 
-	bricks_new();				/* both files of one operation; the same one twice */
+	/* both files of one operation; the same one twice */
+	bricks_new();
 	up2();
 	script_lose(b[1]);
 	struct fd *in = open_file(1), *out = open_file(2);
@@ -179,8 +184,8 @@ START_TEST(cannot_be_opened_again)
 }
 END_TEST
 
-/* A temporary file, removed while it is open; its brick was away for a moment and protocol/client could not open it
- * again. */
+/* A temporary file, removed while it is open; its brick was away for a moment and protocol/client
+ * could not open it again. */
 START_TEST(a_file_without_a_name)
 {
 	struct answer a;
@@ -247,8 +252,10 @@ START_TEST(statfs_tells_the_smallest)
 
 	bricks_new();
 	up2();
-	b[0]->reply[FOP_statfs].statfs.statfs = (struct statfs_reply_data){ .bavail = 100, .frsize = 4096 };
-	b[1]->reply[FOP_statfs].statfs.statfs = (struct statfs_reply_data){ .bavail = 300, .frsize = 1024 };
+	b[0]->reply[FOP_statfs].statfs.statfs =
+		(struct statfs_reply_data){ .bavail = 100, .frsize = 4096 };
+	b[1]->reply[FOP_statfs].statfs.statfs =
+		(struct statfs_reply_data){ .bavail = 300, .frsize = 1024 };
 	rig_call(&r, &a, FOP_statfs, &(struct statfs_args){ .inode = inode_root(r.g->inodes) });
 	ck_assert(a.done && a.reply.statfs.statfs.bavail == 300);
 	answer_drop(&a);
@@ -264,7 +271,11 @@ END_TEST
 
 static struct lk_args lk(struct fd *fd, uint32_t cmd, uint32_t type, uint32_t kind)
 {
-	return (struct lk_args){ .fd = fd, .cmd = cmd, .lock = { .owner = 1, .end = UINT64_MAX, .type = type, .kind = kind } };
+	return (struct lk_args){
+		.fd = fd,
+		.cmd = cmd,
+		.lock = { .owner = 1, .end = UINT64_MAX, .type = type, .kind = kind }
+	};
 }
 
 START_TEST(locks_in_order)
@@ -412,7 +423,8 @@ START_TEST(a_flock_that_waits_holds_nothing)
 	ck_assert_uint_eq(((const struct lk_args *)script_held(b[0], FOP_lk)->args)->cmd, LK_SET);
 	script_release(b[0], FOP_lk, -EAGAIN);
 	ck_assert_uint_eq(b[1]->log[b[1]->nr_log - 1].lock.type, F_UNLCK);
-	ck_assert_uint_eq(((const struct lk_args *)script_held(b[0], FOP_lk)->args)->lock.type, F_UNLCK);
+	ck_assert_uint_eq(((const struct lk_args *)script_held(b[0], FOP_lk)->args)->lock.type,
+			  F_UNLCK);
 	script_release(b[0], FOP_lk, 0);
 	ck_assert_uint_eq(((const struct lk_args *)script_held(b[0], FOP_lk)->args)->cmd, LK_SETW);
 	script_release(b[0], FOP_lk, 0);
@@ -526,7 +538,8 @@ START_TEST(mending_fails)
 END_TEST
 
 UNIT_MAIN("afr operations", reads_go_to_the_law_and_fail_over, lost_while_it_reads,
-	  data_is_spread_or_where_it_is_said, adoption, opened_where_it_is_missing, cannot_be_opened_again,
-	  a_file_without_a_name, syncs, statfs_tells_the_smallest, locks_in_order, locks_undone,
-	  locks_on_who_is_out, locks_on_who_came_later, a_flock_that_waits_holds_nothing,
-	  times_are_made_equal, a_change_overtakes_the_mending, mending_fails)
+	  data_is_spread_or_where_it_is_said, adoption, opened_where_it_is_missing,
+	  cannot_be_opened_again, a_file_without_a_name, syncs, statfs_tells_the_smallest,
+	  locks_in_order, locks_undone, locks_on_who_is_out, locks_on_who_came_later,
+	  a_flock_that_waits_holds_nothing, times_are_made_equal, a_change_overtakes_the_mending,
+	  mending_fails)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * features/posix-locks: the rules (locks.c) as tables and against a model with a byte per byte, then the
- * translator in a graph.
+ * features/posix-locks: the rules (locks.c) as tables and against a model with a byte per byte,
+ * then the translator in a graph.
  */
 #include "config.h"
 
@@ -17,7 +17,10 @@ extern const struct xlator_export glusterfs_xlator;
 
 static struct held_lock by(uint64_t owner, uint32_t type, uint64_t start, uint64_t end)
 {
-	return (struct held_lock){ .client = owner / 100, .lock = { .owner = owner, .type = type, .start = start, .end = end } };
+	return (struct held_lock){
+		.client = owner / 100,
+		.lock = { .owner = owner, .type = type, .start = start, .end = end }
+	};
 }
 
 static struct held_lock flock_by(uint64_t owner, uint32_t type)
@@ -45,12 +48,15 @@ static const char *text(const struct lock_table *t)
 
 	out[0] = '\0';
 	TAILQ_FOREACH(h, &t->held, link) {
-		n += (size_t)snprintf(out + n, sizeof out - n, "%s%llu%c%llu-", n ? " " : "", (unsigned long long)h->lock.owner,
-				      h->lock.type == F_RDLCK ? 'R' : 'W', (unsigned long long)h->lock.start);
+		n += (size_t)snprintf(out + n, sizeof out - n, "%s%llu%c%llu-", n ? " " : "",
+				      (unsigned long long)h->lock.owner,
+				      h->lock.type == F_RDLCK ? 'R' : 'W',
+				      (unsigned long long)h->lock.start);
 		if (h->lock.end == END)
 			n += (size_t)snprintf(out + n, sizeof out - n, "end");
 		else
-			n += (size_t)snprintf(out + n, sizeof out - n, "%llu", (unsigned long long)h->lock.end);
+			n += (size_t)snprintf(out + n, sizeof out - n, "%llu",
+					      (unsigned long long)h->lock.end);
 	}
 	return out;
 }
@@ -66,14 +72,14 @@ struct rule {
 
 static const struct rule rules[] = {
 	{ { { R, 0, 9 } }, 1, "1R0-9" },
-	{ { { R, 0, 9 }, { R, 10, 19 } }, 2, "1R0-19" },		/* touching ones are one */
+	{ { { R, 0, 9 }, { R, 10, 19 } }, 2, "1R0-19" }, /* touching ones are one */
 	{ { { R, 10, 19 }, { R, 0, 9 } }, 2, "1R0-19" },
 	{ { { R, 0, 9 }, { R, 11, 19 } }, 2, "1R0-9 1R11-19" },
 	{ { { R, 0, 9 }, { W, 10, 19 } }, 2, "1R0-9 1W10-19" },
 	{ { { R, 0, 9 }, { R, 20, 29 }, { R, 10, 19 } }, 3, "1R0-29" },
 	{ { { R, 0, 9 }, { R, 20, 29 }, { R, 5, 25 } }, 3, "1R0-29" },
-	{ { { R, 0, 9 }, { W, 0, 9 } }, 2, "1W0-9" },			/* up */
-	{ { { W, 0, 9 }, { R, 0, 9 } }, 2, "1R0-9" },			/* down */
+	{ { { R, 0, 9 }, { W, 0, 9 } }, 2, "1W0-9" }, /* up */
+	{ { { W, 0, 9 }, { R, 0, 9 } }, 2, "1R0-9" }, /* down */
 	{ { { R, 0, 9 }, { W, 3, 5 } }, 2, "1R0-2 1W3-5 1R6-9" },
 	{ { { W, 0, 9 }, { R, 0, 5 } }, 2, "1R0-5 1W6-9" },
 	{ { { W, 0, 9 }, { R, 5, 9 } }, 2, "1W0-4 1R5-9" },
@@ -93,7 +99,9 @@ static const struct rule rules[] = {
 	{ { { R, END, END }, { W, END, END } }, 2, "1Wend" },
 	{ { { R, 0, 0 }, { R, 1, 1 }, { R, 2, 2 }, { U, 1, 1 } }, 4, "1R0-0 1R2-2" },
 	{ { { R, 0, 30 }, { W, 5, 9 }, { W, 15, 19 }, { U, 0, 30 } }, 4, "" },
-	{ { { R, 0, 30 }, { W, 5, 9 }, { W, 15, 19 }, { R, 7, 17 } }, 4, "1R0-4 1W5-6 1R7-17 1W18-19 1R20-30" },
+	{ { { R, 0, 30 }, { W, 5, 9 }, { W, 15, 19 }, { R, 7, 17 } },
+	  4,
+	  "1R0-4 1W5-6 1R7-17 1W18-19 1R20-30" },
 };
 
 START_TEST(own_locks)
@@ -102,12 +110,16 @@ START_TEST(own_locks)
 		struct lock_table *t = lock_table_new();
 
 		for (int k = 0; k < rules[i].nr; k++)
-			ck_assert_int_eq(set(t, 1, rules[i].locks[k].type, rules[i].locks[k].start, rules[i].locks[k].end), 0);
+			ck_assert_int_eq(set(t, 1, rules[i].locks[k].type, rules[i].locks[k].start,
+					     rules[i].locks[k].end),
+					 0);
 		const char *held = text(t);
 		if (strcmp(rules[i].held, "1Wend") == 0)	/* a lock of the last byte only */
-			ck_assert(TAILQ_FIRST(&t->held)->lock.start == END && !TAILQ_NEXT(TAILQ_FIRST(&t->held), link));
+			ck_assert(TAILQ_FIRST(&t->held)->lock.start == END &&
+				  !TAILQ_NEXT(TAILQ_FIRST(&t->held), link));
 		else
-			ck_assert_msg(strcmp(held, rules[i].held) == 0, "rule %zu: %s, not %s", i, held, rules[i].held);
+			ck_assert_msg(strcmp(held, rules[i].held) == 0, "rule %zu: %s, not %s", i,
+				      held, rules[i].held);
 		lock_table_free(t);
 	}
 }
@@ -116,21 +128,29 @@ END_TEST
 START_TEST(conflicts)
 {
 	struct lock_table *t = lock_table_new();
-	static const struct { uint64_t owner; uint32_t type; uint64_t start, end; uint64_t with; } cases[] = {
-		{ 2, R, 0, 9, 0 }, { 2, W, 0, 9, 1 }, { 2, W, 10, 14, 0 }, { 2, W, 10, 15, 1 }, { 2, R, 15, 15, 1 },
-		{ 2, R, 19, 30, 1 }, { 2, R, 20, 30, 0 }, { 2, W, 5, 5, 1 }, { 1, W, 0, END, 0 }, { 2, R, 0, END, 1 },
-		{ 101, R, 15, 15, 1 }, { 101, R, 0, 9, 0 },
+	static const struct {
+		uint64_t owner;
+		uint32_t type;
+		uint64_t start, end;
+		uint64_t with;
+	} cases[] = {
+		{ 2, R, 0, 9, 0 },   { 2, W, 0, 9, 1 },	    { 2, W, 10, 14, 0 },
+		{ 2, W, 10, 15, 1 }, { 2, R, 15, 15, 1 },   { 2, R, 19, 30, 1 },
+		{ 2, R, 20, 30, 0 }, { 2, W, 5, 5, 1 },	    { 1, W, 0, END, 0 },
+		{ 2, R, 0, END, 1 }, { 101, R, 15, 15, 1 }, { 101, R, 0, 9, 0 },
 	};
 
 	ck_assert_int_eq(set(t, 1, R, 0, 9), 0);
 	ck_assert_int_eq(set(t, 1, W, 15, 19), 0);
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct held_lock l = by(cases[i].owner, cases[i].type, cases[i].start, cases[i].end);
+		struct held_lock l =
+			by(cases[i].owner, cases[i].type, cases[i].start, cases[i].end);
 		const struct held_lock *h = lock_table_conflict(t, &l);
 
 		ck_assert_msg((h ? h->lock.owner : 0) == cases[i].with, "case %zu", i);
 	}
-	/* The two kinds do not see each other; nor is an owner of the same number on another client the same. */
+	/* The two kinds do not see each other; nor is an owner of the same number on another client
+	 * the same. */
 	struct held_lock f = flock_by(2, W), other = by(1, W, 0, END);
 	other.client = 9;
 	ck_assert_ptr_null(lock_table_conflict(t, &f));
@@ -177,7 +197,8 @@ END_TEST
 
 static struct waiting all = TAILQ_HEAD_INITIALIZER(all);
 
-static int wait_lock(struct lock_table *t, uint64_t owner, uint32_t type, uint64_t start, uint64_t end)
+static int wait_lock(struct lock_table *t, uint64_t owner, uint32_t type, uint64_t start,
+		     uint64_t end)
 {
 	struct held_lock l = by(owner, type, start, end);
 	struct waiting ready = TAILQ_HEAD_INITIALIZER(ready);
@@ -227,7 +248,8 @@ START_TEST(in_the_order_they_came)
 	struct held_lock late = by(6, R, 5, 5);
 	ck_assert(lock_table_must_queue(t, &late, &all));	/* readers do not starve a writer */
 	late = by(2, R, 5, 20);
-	ck_assert(!lock_table_must_queue(t, &late, &all));	/* who is there already does not wait for those behind him */
+	/* who is there already does not wait for those behind him */
+	ck_assert(!lock_table_must_queue(t, &late, &all));
 	set(t, 2, U, 0, 9);
 	ck_assert_str_eq(granted(t), "3");
 	set(t, 3, R, 0, 9);				/* weaker: lets 4 in */
@@ -334,7 +356,8 @@ static uint32_t roll(uint32_t n)
 static struct held_lock random_lock(uint32_t holder)
 {
 	uint64_t a = roll(BYTES), b = roll(BYTES);
-	struct held_lock l = by(holder, (uint32_t[]){ F_RDLCK, F_WRLCK, F_UNLCK }[roll(3)], a < b ? a : b, a < b ? b : a);
+	struct held_lock l = by(holder, (uint32_t[]){ F_RDLCK, F_WRLCK, F_UNLCK }[roll(3)],
+				a < b ? a : b, a < b ? b : a);
 
 	l.lock.kind = roll(4) ? LK_POSIX : LK_FLOCK;
 	if (l.lock.end == BYTES - 1)
@@ -351,8 +374,10 @@ static uint64_t last_byte(const struct lock *l)
 static bool model_conflict(int t, const struct held_lock *l)
 {
 	for (uint32_t h = 0; h < HOLDERS; h++)
-		for (uint64_t i = l->lock.start; h != l->lock.owner && i <= last_byte(&l->lock); i++)
-			if (model[t][l->lock.kind][h][i] == 2 || (model[t][l->lock.kind][h][i] && l->lock.type == F_WRLCK))
+		for (uint64_t i = l->lock.start; h != l->lock.owner && i <= last_byte(&l->lock);
+		     i++)
+			if (model[t][l->lock.kind][h][i] == 2 ||
+			    (model[t][l->lock.kind][h][i] && l->lock.type == F_WRLCK))
 				return true;
 	return false;
 }
@@ -361,7 +386,8 @@ static void model_set(int t, const struct held_lock *l)
 {
 	uint8_t v = l->lock.type == F_UNLCK ? 0 : l->lock.type == F_RDLCK ? 1 : 2;
 
-	memset(&model[t][l->lock.kind][l->lock.owner][l->lock.start], v, last_byte(&l->lock) - l->lock.start + 1);
+	memset(&model[t][l->lock.kind][l->lock.owner][l->lock.start], v,
+	       last_byte(&l->lock) - l->lock.start + 1);
 }
 
 static void compare(int nr, const struct lock_table *t, uint64_t seed)
@@ -371,14 +397,17 @@ static void compare(int nr, const struct lock_table *t, uint64_t seed)
 
 	TAILQ_FOREACH(h, &t->held, link) {
 		for (uint64_t i = h->lock.start; i <= last_byte(&h->lock); i++) {
-			if (seen[h->lock.kind][h->lock.owner][i])	/* (ck_assert() writes to a pipe each time) */
-				ck_abort_msg("seed %llu: own locks overlap", (unsigned long long)seed);
+			/* (ck_assert() writes to a pipe each time) */
+			if (seen[h->lock.kind][h->lock.owner][i])
+				ck_abort_msg("seed %llu: own locks overlap",
+					     (unsigned long long)seed);
 			seen[h->lock.kind][h->lock.owner][i] = h->lock.type == F_RDLCK ? 1 : 2;
 		}
 		TAILQ_FOREACH(g, &t->held, link)	/* touching ones are one */
-			if (g != h && g->lock.kind == h->lock.kind && g->lock.owner == h->lock.owner &&
-			    g->lock.type == h->lock.type && h->lock.end != END && h->lock.end + 1 == g->lock.start)
-				ck_abort_msg("seed %llu: two that touch", (unsigned long long)seed);
+		if (g != h && g->lock.kind == h->lock.kind && g->lock.owner == h->lock.owner &&
+		    g->lock.type == h->lock.type && h->lock.end != END &&
+		    h->lock.end + 1 == g->lock.start)
+			ck_abort_msg("seed %llu: two that touch", (unsigned long long)seed);
 		g = TAILQ_NEXT(h, link);
 		if (g && g->lock.start < h->lock.start)
 			ck_abort_msg("seed %llu: not in order", (unsigned long long)seed);
@@ -411,13 +440,14 @@ static void random_request(struct lock_table *const *tables, bool *waits, uint64
 	if (waits[holder])
 		return;
 	bool conflict = lock_table_conflict(t, &l);
-	ck_assert_msg(l.lock.type == F_UNLCK || conflict == model_conflict((int)nr, &l), "seed %llu: conflict",
-		      (unsigned long long)seed);
+	ck_assert_msg(l.lock.type == F_UNLCK || conflict == model_conflict((int)nr, &l),
+		      "seed %llu: conflict", (unsigned long long)seed);
 	if (l.lock.type == F_UNLCK || (!conflict && !lock_table_must_queue(t, &l, &all))) {
 		ck_assert_int_eq(lock_table_set(t, &l), 0);
 		model_set((int)nr, &l);
 		lock_table_grant(t, &all, &ready);
-	} else if (l.lock.kind == LK_POSIX && roll(2)) {	/* (two flocks may wait for each other) */
+	} else if (l.lock.kind == LK_POSIX && roll(2)) {
+		/* (two flocks may wait for each other) */
 		int err = lock_request_new(t, &l, true, &all, &r);
 
 		ck_assert(err == 0 || err == -EDEADLK);
@@ -512,7 +542,8 @@ static void lk(struct answer *a, struct fd *fd, uint64_t owner, uint32_t cmd, st
 	rig_call(&r, a, FOP_lk, &(struct lk_args){ .fd = fd, .cmd = cmd, .lock = lock });
 }
 
-static int lk_now(struct fd *fd, uint64_t owner, uint32_t cmd, uint32_t type, uint64_t start, uint64_t end)
+static int lk_now(struct fd *fd, uint64_t owner, uint32_t cmd, uint32_t type, uint64_t start,
+		  uint64_t end)
 {
 	struct answer a;
 
@@ -640,7 +671,8 @@ END_TEST
 START_TEST(flocks)
 {
 	struct answer a, b;
-	struct lock rd = { .type = R, .end = END, .kind = LK_FLOCK }, wr = { .type = W, .end = END, .kind = LK_FLOCK };
+	struct lock rd = { .type = R, .end = END, .kind = LK_FLOCK },
+		    wr = { .type = W, .end = END, .kind = LK_FLOCK };
 
 	up("");
 	struct fd *fd = open_fd(1, O_RDWR), *fd2 = open_fd(1, O_RDWR);
@@ -651,14 +683,16 @@ START_TEST(flocks)
 	ck_assert_int_eq(lk_now(fd2, 2, LK_SET, W, 0, END), 0);		/* fcntl: another world */
 	lk(&a, fd, 1, LK_SET, wr);
 	ck_assert(a.done && a.ret == -EAGAIN);
-	/* Both want to write: the first gives its read lock up and waits, the second then has it. */
+	/* Both want to write: the first gives its read lock up and waits, the second then has
+	 * it. */
 	lk(&a, fd, 1, LK_SETW, wr);
 	ck_assert(!a.done);
 	lk(&b, fd2, 2, LK_SETW, wr);
 	ck_assert(b.done && !a.done && b.ret == 0);
 	answer_drop(&b);
 	rig_as.client = 0;
-	rig_call(&r, &b, FOP_flush, &(struct flush_args){ .fd = fd2, .owner = 2 });	/* a flock stays */
+	/* a flock stays */
+	rig_call(&r, &b, FOP_flush, &(struct flush_args){ .fd = fd2, .owner = 2 });
 	answer_drop(&b);
 	ck_assert(!a.done);
 	fd_unref(fd2);
@@ -688,14 +722,16 @@ START_TEST(deadlock_over_files)
 }
 END_TEST
 
-static void start_write(struct answer *a, struct fd *fd, uint64_t owner, uint64_t offset, uint32_t flags)
+static void start_write(struct answer *a, struct fd *fd, uint64_t owner, uint64_t offset,
+			uint32_t flags)
 {
 	_cleanup_buf_ struct buf *data = buf_copy("0123456789", 10);
 
 	rig_as.client = 0;
 	rig_as.lk_owner = owner;
 	rig_as.pid = (uint32_t)owner + 1000;
-	rig_call(&r, a, FOP_write, &(struct write_args){ .fd = fd, .data = data, .offset = offset, .flags = flags });
+	rig_call(&r, a, FOP_write,
+		 &(struct write_args){ .fd = fd, .data = data, .offset = offset, .flags = flags });
 }
 
 START_TEST(mandatory)
@@ -744,6 +780,7 @@ START_TEST(mandatory)
 }
 END_TEST
 
-UNIT_MAIN("locks", own_locks, conflicts, dropping, in_the_order_they_came, deadlocks, no_deadlock_by_order,
-	  looking_for_a_deadlock_is_quick, as_the_model, get_set_unlock, waiting_and_cancelling,
-	  cancelled_last_of_its_file, closing, flocks, deadlock_over_files, mandatory)
+UNIT_MAIN("locks", own_locks, conflicts, dropping, in_the_order_they_came, deadlocks,
+	  no_deadlock_by_order, looking_for_a_deadlock_is_quick, as_the_model, get_set_unlock,
+	  waiting_and_cancelling, cancelled_last_of_its_file, closing, flocks, deadlock_over_files,
+	  mandatory)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * Without memory: the n-th allocation fails, for every n, while a graph is built and while operations go through
- * cluster/afr.  Nothing is lost, nothing leaks (ASan), everything is answered.  The linker puts our allocation
- * functions in between (--wrap), for the parts of the core that are compiled into this program.
+ * Without memory: the n-th allocation fails, for every n, while a graph is built and while
+ * operations go through cluster/afr.  Nothing is lost, nothing leaks (ASan), everything is
+ * answered.  The linker puts our allocation functions in between (--wrap), for the parts of the
+ * core that are compiled into this program.
  */
 #include "config.h"
 
@@ -97,7 +98,8 @@ START_TEST(building_a_graph)
 		bool enough = until >= 0;
 		until = -1;
 		ck_assert(!enough || (g && !err));
-		if (g && !err) {		/* also when memory was short for the checks: tried again */
+		/* also when memory was short for the checks: tried again */
+		if (g && !err) {
 			struct afr *afr = graph_find(g, "m")->priv;
 
 			loop_run_until(l, &(bool){ false }, 10000);
@@ -170,7 +172,8 @@ static bool marked(int at, int out)
 {
 	char name[96];
 
-	snprintf(name, sizeof name, "trusted.glusterfs.afr.out.b00000000000000000000000000000%02x", out);
+	snprintf(name, sizeof name, "trusted.glusterfs.afr.out.b00000000000000000000000000000%02x",
+		 out);
 	return brick_get(&script_brick[at], name);
 }
 
@@ -187,8 +190,10 @@ static bool try(int kind, bool away, long n)
 	if (away)
 		script_lose(b[1]);
 	b[0]->reply[FOP_lookup].lookup.flags = LOOKUP_ADOPTED;
-	b[0]->reply[FOP_write].write.attr = (struct attr){ .gfid = fd->inode->gfid, .mode = S_IFREG, .mtime.sec = 5 };
-	b[1]->reply[FOP_write].write.attr = (struct attr){ .gfid = fd->inode->gfid, .mode = S_IFREG, .mtime.sec = 6 };
+	b[0]->reply[FOP_write].write.attr =
+		(struct attr){ .gfid = fd->inode->gfid, .mode = S_IFREG, .mtime.sec = 5 };
+	b[1]->reply[FOP_write].write.attr =
+		(struct attr){ .gfid = fd->inode->gfid, .mode = S_IFREG, .mtime.sec = 6 };
 	done_on[0] = done_on[1] = false;
 	call_trim();				/* no spare ones */
 	buf_trim();
@@ -201,13 +206,17 @@ static bool try(int kind, bool away, long n)
 	fd_unref(newfd);
 	rig_wait(&r, &a);
 	ck_assert(!enough || a.ret >= 0);
-	ck_assert_msg(a.ret >= 0 || a.ret == -ENOMEM || a.ret == -ENOTCONN || a.ret == -EIO || a.ret == -EBADF, "%d", a.ret);
+	ck_assert_msg(a.ret >= 0 || a.ret == -ENOMEM || a.ret == -ENOTCONN || a.ret == -EIO ||
+			      a.ret == -EBADF,
+		      "%d", a.ret);
 	if (a.ret >= 0 && kind != LOOKUP && fop_is_change(a.op)) {
 		struct afr *afr = graph_find(r.g, "m")->priv;
 
 		for (int i = 0; i < 2; i++) {
-			ck_assert_msg(done_on[i] || !(afr->members & afr_bit(i)), "%d, %ld: not on b%d", kind, n, i);
-			ck_assert_msg(done_on[i] || marked(!i, i), "%d, %ld: no mark against b%d", kind, n, i);
+			ck_assert_msg(done_on[i] || !(afr->members & afr_bit(i)),
+				      "%d, %ld: not on b%d", kind, n, i);
+			ck_assert_msg(done_on[i] || marked(!i, i), "%d, %ld: no mark against b%d",
+				      kind, n, i);
 		}
 	}
 	answer_drop(&a);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
-/* encryption/rot-13, debug/trace, performance/io-threads: as they are loaded from the build directory. */
+/* encryption/rot-13, debug/trace, performance/io-threads: as they are loaded from the build
+ * directory. */
 #include "config.h"
 
 #include <fcntl.h>
@@ -8,10 +9,10 @@
 
 #include "script.h"
 
-static const char *const path[] = {
-	XLATOR_BUILD_DIR "/xlators/encryption/rot-13/.libs", XLATOR_BUILD_DIR "/xlators/debug/trace/.libs",
-	XLATOR_BUILD_DIR "/xlators/performance/io-threads/.libs", NULL
-};
+static const char *const path[] = { XLATOR_BUILD_DIR "/xlators/encryption/rot-13/.libs",
+				    XLATOR_BUILD_DIR "/xlators/debug/trace/.libs",
+				    XLATOR_BUILD_DIR "/xlators/performance/io-threads/.libs",
+				    NULL };
 
 static struct rig r;
 static struct script *x;
@@ -63,7 +64,8 @@ static void round_trip(const char *options, const char *kept, const char *read)
 	char over[256];
 	struct answer a;
 
-	snprintf(over, sizeof over, "volume r type encryption/rot-13 %s subvolumes b0 end-volume", options);
+	snprintf(over, sizeof over, "volume r type encryption/rot-13 %s subvolumes b0 end-volume",
+		 options);
 	up(over);
 	x->effect = keep_write;
 	start_write(&a, "Hello, World 13! \xc3\xa4 azAZ", 23);
@@ -82,7 +84,8 @@ static void round_trip(const char *options, const char *kept, const char *read)
 
 START_TEST(rot13)
 {
-	const char *plain = "Hello, World 13! \xc3\xa4 azAZ", *secret = "Uryyb, Jbeyq 13! \xc3\xa4 nmNM";
+	const char *plain = "Hello, World 13! \xc3\xa4 azAZ",
+		   *secret = "Uryyb, Jbeyq 13! \xc3\xa4 nmNM";
 
 	round_trip("", secret, plain);
 	round_trip("option encrypt-write off", plain, secret);
@@ -134,11 +137,13 @@ static void traced(const char *options)
 	ck_assert_int_ge(tmp, 0);
 	close(tmp);
 	ck_assert_int_eq(log_open(log_path), 0);
-	snprintf(over, sizeof over, "volume tr type debug/trace %s subvolumes b0 end-volume", options);
+	snprintf(over, sizeof over, "volume tr type debug/trace %s subvolumes b0 end-volume",
+		 options);
 	up(over);
 	rig_as = (struct identity){ .uid = 12, .gid = 34, .pid = 56 };
 	x->ret[FOP_unlink] = -ENOENT;
-	rig_call(&r, &a, FOP_unlink, &(struct unlink_args){ .parent = inode_root(r.g->inodes), .name = "a\"\nname" });
+	rig_call(&r, &a, FOP_unlink,
+		 &(struct unlink_args){ .parent = inode_root(r.g->inodes), .name = "a\"\nname" });
 	ck_assert(a.done && a.ret == -ENOENT);
 	x->reply[FOP_stat].stat.attr = (struct attr){ .mode = S_IFREG | 0640, .size = 4711 };
 	x->hold[FOP_stat] = true;
@@ -156,8 +161,9 @@ START_TEST(trace_all)
 {
 	traced("");
 	ck_assert_int_eq(in_log("tr: "), 6);
-	ck_assert_int_eq(in_log("unlink: parent=00000000-0000-0000-0000-000000000001 name=\"a\\x22\\x0aname\" uid=12 gid=34 pid=56"),
-			 1);
+	ck_assert_int_eq(
+		in_log("unlink: parent=00000000-0000-0000-0000-000000000001 name=\"a\\x22\\x0aname\" uid=12 gid=34 pid=56"),
+		1);
 	ck_assert_int_eq(in_log("unlink: -2 (No such file or directory)"), 1);
 	ck_assert_int_eq(in_log("stat: 0 attr={"), 1);
 	ck_assert_int_eq(in_log("size=4711"), 1);
@@ -208,15 +214,21 @@ static const char *init_error(const char *volfile)
 
 START_TEST(trace_errors)
 {
-	ck_assert_str_eq(init_error("volume b0 type test/child end-volume\nvolume t type debug/trace subvolumes b0\n"
-				    "  option include stat,wriite\nend-volume"),
-			 "3:18: volume \"t\": option \"include\": \"wriite\" is not an operation");
-	ck_assert_str_eq(init_error("volume b0 type test/child end-volume\nvolume t type debug/trace subvolumes b0\n"
-				    "  option exclude-ops a_very_long_name_of_no_operation_at_all\nend-volume"),
-			 "3:22: volume \"t\": option \"exclude-ops\": \"a_very_long_name_of_no_operation_at_all\" is not an operation");
-	ck_assert_str_eq(init_error("volume b0 type test/child end-volume\nvolume t type debug/trace subvolumes b0\n"
-				    "  option include stat\n  option exclude write\nend-volume"),
-			 "4:18: volume \"t\": option \"exclude\": only one of include and exclude can be given");
+	ck_assert_str_eq(
+		init_error(
+			"volume b0 type test/child end-volume\nvolume t type debug/trace subvolumes b0\n"
+			"  option include stat,wriite\nend-volume"),
+		"3:18: volume \"t\": option \"include\": \"wriite\" is not an operation");
+	ck_assert_str_eq(
+		init_error(
+			"volume b0 type test/child end-volume\nvolume t type debug/trace subvolumes b0\n"
+			"  option exclude-ops a_very_long_name_of_no_operation_at_all\nend-volume"),
+		"3:22: volume \"t\": option \"exclude-ops\": \"a_very_long_name_of_no_operation_at_all\" is not an operation");
+	ck_assert_str_eq(
+		init_error(
+			"volume b0 type test/child end-volume\nvolume t type debug/trace subvolumes b0\n"
+			"  option include stat\n  option exclude write\nend-volume"),
+		"4:18: volume \"t\": option \"exclude\": only one of include and exclude can be given");
 }
 END_TEST
 
@@ -293,5 +305,5 @@ START_TEST(the_pool_is_handed_down)
 }
 END_TEST
 
-UNIT_MAIN("small", rot13, rot13_errors, trace_all, trace_some, trace_but_some, trace_errors, writes_wait_for_room,
-	  a_waiting_write_is_cancelled, the_pool_is_handed_down)
+UNIT_MAIN("small", rot13, rot13_errors, trace_all, trace_some, trace_but_some, trace_errors,
+	  writes_wait_for_room, a_waiting_write_is_cancelled, the_pool_is_handed_down)

@@ -2,14 +2,15 @@
 /*
  * afr-change.c - what goes to all members at once: changes, syncs, opens, statfs.
  *
- *	change:  wait for checks and marks -> mark who is away -> open where missing -> all members in parallel
- *	         -> compare -> put out who failed or differs (and wait for the mark) -> answer
+ *	change:  wait for checks and marks -> mark who is away -> open where missing
+ *	         -> all members in parallel -> compare -> put out who failed or differs (and wait for the mark) -> answer
  *
- * Comparing.  The *law* is the lowest member with a usable answer.  An answer is not usable when the child failed by
- * itself (lost connection, I/O error, full disk, fewer bytes) while another did the same operation; then that child is
- * out.  A member whose usable answer is another than the law's has another state: it is out too.  All
- * clients have the same order of children and so the same law, which is why a race of two clients never
- * leaves both bricks in use with different contents.
+ * Comparing.  The *law* is the lowest member with a usable answer.  An answer is not usable when
+ * the child failed by itself (lost connection, I/O error, full disk, fewer bytes) while another did
+ * the same operation; then that child is out.  A member whose usable answer is another than the
+ * law's has another state: it is out too.  All clients have the same order of children and so the
+ * same law, which is why a race of two clients never leaves both bricks in use with different
+ * contents.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -19,9 +20,10 @@
 bool afr_is_environment_error(int err)
 {
 	switch (-err) {
-	case ENOTCONN: case EIO: case ENOSPC: case EROFS: case EDQUOT: case ENOMEM: case EMFILE: case ENFILE:
-	case ETIMEDOUT: case ECONNRESET: case EBADFD: case EBADF: case ENODEV: case ENXIO: case EUCLEAN: case ESHUTDOWN:
-	case ENOSYS: case EPROTO: case EREMOTEIO: case ENOLINK:
+	case ENOTCONN: case EIO: case ENOSPC: case EROFS: case EDQUOT: case ENOMEM: case EMFILE:
+	case ENFILE: case ETIMEDOUT: case ECONNRESET: case EBADFD: case EBADF: case ENODEV:
+	case ENXIO: case EUCLEAN: case ESHUTDOWN: case ENOSYS: case EPROTO: case EREMOTEIO:
+	case ENOLINK:
 		return true;
 	}
 	return false;
@@ -31,7 +33,8 @@ bool afr_failed_by_itself(const struct frame *f, int err)
 {
 	struct fd *fds[2];
 
-	/* An open file that could not be opened again after a lost connection: it has no name any more. */
+	/* An open file that could not be opened again after a lost connection: it has no name any
+	 * more. */
 	return afr_is_environment_error(err) || (err == -ESTALE && afr_fds_of(f, fds) > 0);
 }
 
@@ -160,10 +163,12 @@ static const struct attr *attr_after(enum fop_id op, const union fop_reply *repl
 }
 
 /*
- * An open file whose last name is gone cannot be opened again on a child that was away for a moment.  What is written
- * to it is seen by nobody but through this file, and vanishes with it, so that child misses nothing.
+ * An open file whose last name is gone cannot be opened again on a child that was away for a
+ * moment.  What is written to it is seen by nobody but through this file, and vanishes with it, so
+ * that child misses nothing.
  */
-static bool misses_nothing(const struct frame *f, const struct afr_answer *a, const struct afr_answer *law)
+static bool misses_nothing(const struct frame *f, const struct afr_answer *a,
+			   const struct afr_answer *law)
 {
 	struct fd *fds[2];
 	const struct attr *attr = law->ret >= 0 ? attr_after(f->op, &law->reply) : NULL;
@@ -174,8 +179,8 @@ static bool misses_nothing(const struct frame *f, const struct afr_answer *a, co
 }
 
 /*
- * A success is acknowledged when a member has it and every member has the marks against all who have not.
- * Who has it and is away now needs none.
+ * A success is acknowledged when a member has it and every member has the marks against all who
+ * have not. Who has it and is away now needs none.
  */
 static void change_answer(struct frame *f)
 {
@@ -190,7 +195,8 @@ static void change_answer(struct frame *f)
 		err = local->answers[local->child].ret;
 	else if (!(afr->members & local->good))
 		err = -ENOTCONN;	/* whether it will have been made nobody knows */
-	else if (afr->stopping && ((afr->members & ~local->good) || !afr_is_marked(afr, ~local->good)))
+	else if (afr->stopping &&
+		 ((afr->members & ~local->good) || !afr_is_marked(afr, ~local->good)))
 		err = -ENOTCONN;	/* nor now: who has not answered is not to blame */
 	else if (afr->members & ~local->good) {	/* those who have it came back only now */
 		afr_evict(afr, afr->members & ~local->good, "a change was not made there");
@@ -217,11 +223,13 @@ static void change_evict(struct frame *f, int child, const struct afr_answer *a,
 	char why[160];
 
 	if (afr_is_environment_error(a->ret))
-		snprintf(why, sizeof why, "%s failed there: %s", fop_names[f->op], strerror(-a->ret));
+		snprintf(why, sizeof why, "%s failed there: %s", fop_names[f->op],
+			 strerror(-a->ret));
 	else
-		snprintf(why, sizeof why, "%s answered %d (%s) there and %d (%s) on %s", fop_names[f->op],
-			 a->ret, a->ret < 0 ? strerror(-a->ret) : "success", right,
-			 right < 0 ? strerror(-right) : "success", f->xl->children[law]->name);
+		snprintf(why, sizeof why, "%s answered %d (%s) there and %d (%s) on %s",
+			 fop_names[f->op], a->ret, a->ret < 0 ? strerror(-a->ret) : "success",
+			 right, right < 0 ? strerror(-right) : "success",
+			 f->xl->children[law]->name);
 	afr_evict(f->xl->priv, afr_bit(child), why);
 }
 
@@ -244,16 +252,20 @@ static void change_compare(struct frame *f)
 			local->good |= left & -left;
 	uint64_t bad = law >= 0 ? local->sent & ~local->good : 0;
 	if (bad && !(afr->members & local->good)) {
-		log_critical(f->xl->name, "%s: the subvolumes that did it are gone, and others failed: they differ now",
-			     fop_names[f->op]);
+		log_critical(
+			f->xl->name,
+			"%s: the subvolumes that did it are gone, and others failed: they differ now",
+			fop_names[f->op]);
 		bad = 0;
 	}
 	for (; bad; bad &= bad - 1) {
 		const struct afr_answer *a = &local->answers[afr_lowest(bad)];
 
-		/* An error at the law changes nothing; who failed by himself has missed nothing then.  A sync changes
-		 * nothing anyway: who could do it is not worse than the law. */
-		if (local->answers[law].ret >= 0 || (!afr_failed_by_itself(f, a->ret) && fop_is_change(f->op)))
+		/* An error at the law changes nothing; who failed by himself has missed nothing
+		 * then.  A sync changes nothing anyway: who could do it is not worse than the
+		 * law. */
+		if (local->answers[law].ret >= 0 ||
+		    (!afr_failed_by_itself(f, a->ret) && fop_is_change(f->op)))
 			change_evict(f, afr_lowest(bad), a, law);
 	}
 	afr_wait(f, change_answer);
@@ -294,7 +306,8 @@ static void append_done(struct frame *f, int child, int ret, const void *reply)
 	}
 }
 
-/* Two clients that append at the same moment would have the members end in different orders.  A round more. */
+/* Two clients that append at the same moment would have the members end in different orders.  A
+ * round more. */
 static void append_send(struct frame *f, uint64_t to)
 {
 	struct afr_local *local = frame_data(f);
@@ -429,7 +442,8 @@ static void statfs_answer(struct frame *f)
 
 		if (a->ret < 0) {
 			error = a->ret;
-		} else if (smallest < 0 || a->reply.statfs.statfs.bavail * a->reply.statfs.statfs.frsize < least) {
+		} else if (smallest < 0 ||
+			   a->reply.statfs.statfs.bavail * a->reply.statfs.statfs.frsize < least) {
 			smallest = i;
 			least = a->reply.statfs.statfs.bavail * a->reply.statfs.statfs.frsize;
 		}

@@ -2,18 +2,22 @@
 /*
  * afr-check.c - a child comes up: may it be a member?
  *
- *	its id -> the marks that it has -> the marks that the others have against it -> member, or not
+ *	its id -> the marks that it has -> the marks that the others have against it
+ *	    -> member, or not
  *
- * What cannot be read is not taken for "no mark": the check is made again (a second later, or when the child comes
- * up again).  Nor is a child taken in that nobody could vouch for: one that this client has never used, while one
- * that it has used is away, which may have marks against it.
+ * What cannot be read is not taken for "no mark": the check is made again (a second later, or when
+ * the child comes up again).  Nor is a child taken in that nobody could vouch for: one that this
+ * client has never used, while one that it has used is away, which may have marks against it.
  *
- * Members are looked at again every second in which there are operations: another client may have put one out.
+ * Members are looked at again every second in which there are operations: another client may have
+ * put one out.
  *
- * Two that have marks against each other have been changed apart: neither is used, a person must choose.
+ * Two that have marks against each other have been changed apart: neither is used, a person must
+ * choose.
  *
- * Limitation of this first form: a client that begins while only an outdated brick is up cannot know; the other
- * brick will then carry a mark against it and it a mark against the other, which is found at first contact.
+ * Limitation of this first form: a client that begins while only an outdated brick is up cannot
+ * know; the other brick will then carry a mark against it and it a mark against the other, which is
+ * found at first contact.
  */
 #include "afr-member.h"
 
@@ -27,7 +31,8 @@ struct check {
 	uint64_t asked, vouched;	/* others that were asked about it, and have no mark */
 	bool unsure;			/* something could not be read */
 	bool replaced;			/* it is not the brick that was there before */
-	bool again;			/* it is a member: is it still good?  Nobody waits for the answer */
+	/* it is a member: is it still good?  Nobody waits for the answer */
+	bool again;
 	const char *refused;		/* it cannot be used at all: why */
 	char reason[192];
 };
@@ -43,12 +48,15 @@ static bool is_absent(int ret)
 static void split_brain(struct afr *afr, uint64_t mask)
 {
 	for (uint64_t left = mask; left; left &= left - 1)
-		afr_put_out(afr, afr_lowest(left), "split-brain: it and another subvolume were changed apart");
-	log_critical(afr->xl->name, "split-brain: choose the good brick and remove the marks " AFR_MARK
+		afr_put_out(afr, afr_lowest(left),
+			    "split-brain: it and another subvolume were changed apart");
+	log_critical(afr->xl->name,
+		     "split-brain: choose the good brick and remove the marks " AFR_MARK
 		     "* from its root directory");
 }
 
-/* Those that cannot be asked now but may have a mark against it: used here before, away, and not out themselves. */
+/* Those that cannot be asked now but may have a mark against it: used here before, away, and not
+ * out themselves. */
 static uint64_t not_vouched(const struct afr *afr, const struct check *k)
 {
 	uint64_t who = afr->ever & ~afr_bit(k->child) & ~k->vouched & ~afr->child[k->child].vouched;
@@ -115,7 +123,8 @@ static bool conclude(struct afr *afr, struct check *k)
 
 	/* Seen in this check, or one half of it in an earlier one. */
 	for (uint64_t left = k->accused_by; left; left &= left - 1)
-		if ((k->accuses & left & -left) || (afr->child[afr_lowest(left)].marked_by & afr_bit(k->child)))
+		if ((k->accuses & left & -left) ||
+		    (afr->child[afr_lowest(left)].marked_by & afr_bit(k->child)))
 			both |= left & -left;
 	c->marked_by |= k->accused_by;
 	if (k->replaced) {
@@ -132,7 +141,8 @@ static bool conclude(struct afr *afr, struct check *k)
 		split_brain(afr, both | afr_bit(k->child));
 	} else if (k->accused_by) {
 		afr_put_out(afr, k->child, k->reason);
-	} else if (c->out) {		/* it was away during a change, and there was another one on it alone */
+	} else if (c->out) {
+		/* it was away during a change, and there was another one on it alone */
 		if (k->accuses & afr->members)
 			split_brain(afr, k->accuses | afr_bit(k->child));
 	} else if (k->again) {
@@ -141,7 +151,8 @@ static bool conclude(struct afr *afr, struct check *k)
 		afr_set_reason(afr, k->child, "it is not known yet whether it has missed changes");
 		try_later(afr);
 	} else if (c->up && !c->out && not_vouched(afr, k)) {
-		afr_set_reason(afr, k->child, "only a subvolume that is away knows whether it has missed changes");
+		afr_set_reason(afr, k->child,
+			       "only a subvolume that is away knows whether it has missed changes");
 		log_warning(afr->xl->name, "%s is not used: %s", name, c->reason);
 	} else if (c->up && !c->out) {
 		join(afr, k);
@@ -165,7 +176,8 @@ static void check_end(struct frame *f)
 		return;
 	}
 	c->checking = false;
-	if (c->epoch != k.epoch) {	/* it went and came meanwhile: what was read may be no answer at all */
+	/* it went and came meanwhile: what was read may be no answer at all */
+	if (c->epoch != k.epoch) {
 		if (c->up && !c->out)
 			afr_check_begin(afr, k.child);
 	} else if (conclude(afr, &k)) {
@@ -185,7 +197,8 @@ static void check_answered(struct frame *f)
 
 	if (f->pending)
 		return;
-	for (uint64_t left = k->asked; left; left &= left - 1)	/* gone while it was asked: it has told nothing */
+	/* gone while it was asked: it has told nothing */
+	for (uint64_t left = k->asked; left; left &= left - 1)
 		if (!afr->child[afr_lowest(left)].up)
 			k->vouched &= ~(left & -left);
 	check_end(f);
@@ -208,7 +221,8 @@ static void check_mark_done(struct frame *f, int child, int ret, const struct ge
 
 	if (ret >= 0) {
 		k->accused_by |= afr_bit(child);
-		snprintf(k->reason, sizeof k->reason, "%.*s", (int)(reply->value->len < 180 ? reply->value->len : 180),
+		snprintf(k->reason, sizeof k->reason, "%.*s",
+			 (int)(reply->value->len < 180 ? reply->value->len : 180),
 			 (const char *)reply->value->data);
 	} else if (!is_absent(ret)) {
 		not_told(f, child);
@@ -227,7 +241,8 @@ static bool is_named(const struct buf *value, const char *id)
 	return false;
 }
 
-static void check_others_mark_done(struct frame *f, int child, int ret, const struct getxattr_reply *reply)
+static void check_others_mark_done(struct frame *f, int child, int ret,
+				   const struct getxattr_reply *reply)
 {
 	struct afr *afr = f->xl->priv;
 	struct check *k = frame_data(f);
@@ -235,7 +250,8 @@ static void check_others_mark_done(struct frame *f, int child, int ret, const st
 	if (ret >= 0 && !is_named(reply->value, afr->child[k->child].id)) {
 		k->accused_by |= afr_bit(child);
 		if (!k->reason[0])
-			snprintf(k->reason, sizeof k->reason, "it was away during a change (%s was there)",
+			snprintf(k->reason, sizeof k->reason,
+				 "it was away during a change (%s was there)",
 				 f->xl->children[child]->name);
 	} else if (ret < 0 && !is_absent(ret)) {
 		not_told(f, child);
@@ -277,7 +293,8 @@ static void check_accused(struct frame *f)
 
 /* ---- the marks that it has: asked for one by one ---- */
 
-static void check_accuses_others_done(struct frame *f, int child, int ret, const struct getxattr_reply *reply)
+static void check_accuses_others_done(struct frame *f, int child, int ret,
+				      const struct getxattr_reply *reply)
 {
 	struct afr *afr = f->xl->priv;
 	struct check *k = frame_data(f);
@@ -292,7 +309,8 @@ static void check_accuses_others_done(struct frame *f, int child, int ret, const
 
 static void check_accuses_next(struct frame *f, int from);
 
-static void check_accuses_done(struct frame *f, int child, int ret, const struct getxattr_reply *reply)
+static void check_accuses_done(struct frame *f, int child, int ret,
+			       const struct getxattr_reply *reply)
 {
 	struct check *k = frame_data(f);
 
@@ -317,7 +335,8 @@ static void check_accuses_next(struct frame *f, int from)
 		k->unsure = true;
 		return check_end(f);
 	}
-	wind_getxattr(f, k->child, &a, from < f->xl->nr_children ? check_accuses_done : check_accuses_others_done);
+	wind_getxattr(f, k->child, &a,
+		      from < f->xl->nr_children ? check_accuses_done : check_accuses_others_done);
 }
 
 /* ---- its id ---- */
@@ -376,13 +395,15 @@ void afr_check_begin(struct afr *afr, int child)
 	}
 	afr->child[child].checking = true;
 	afr->checks++;
-	struct getxattr_args a = { .inode = inode_root(xl_inodes(afr->xl)), .name = "trusted.glusterfs.brick-id" };
+	struct getxattr_args a = { .inode = inode_root(xl_inodes(afr->xl)),
+				   .name = "trusted.glusterfs.brick-id" };
 	wind_getxattr(f, child, &a, check_id_done);
 }
 
 /*
- * Another client may have put a member out that we still reach.  All pairs are asked about when all but the first
- * member are looked at.  Driven by operations, not by a timer: a mount that is not used asks nobody.
+ * Another client may have put a member out that we still reach.  All pairs are asked about when all
+ * but the first member are looked at.  Driven by operations, not by a timer: a mount that is not
+ * used asks nobody.
  */
 void afr_check_again(struct afr *afr)
 {

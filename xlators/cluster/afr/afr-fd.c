@@ -2,8 +2,8 @@
 /*
  * afr-fd.c - on which children a file is open.
  *
- * Our word in an fd has a bit per child where it was opened.  A child that became a member later (it was away, and
- * missed nothing) has it opened when the first operation needs it there.
+ * Our word in an fd has a bit per child where it was opened.  A child that became a member later
+ * (it was away, and missed nothing) has it opened when the first operation needs it there.
  */
 #include <fcntl.h>
 
@@ -121,7 +121,8 @@ static void reopen_result(struct frame *root, struct fd *fd, int child, int ret)
 		afr_fd_set_opened(root->xl, fd, afr_bit(child));
 	} else {
 		((struct reopen *)frame_data(root))->failed |= afr_bit(child);
-		log_warning(root->xl->name, "cannot open a file again on %s: %s", root->xl->children[child]->name, strerror(-ret));
+		log_warning(root->xl->name, "cannot open a file again on %s: %s",
+			    root->xl->children[child]->name, strerror(-ret));
 	}
 }
 
@@ -141,17 +142,20 @@ static struct fd *reopen_fd(struct frame *root, int nth)
 	return fds[nth];
 }
 
-static void reopen_first_done(struct frame *root, int child, int ret, const struct open_reply *reply)
+static void reopen_first_done(struct frame *root, int child, int ret,
+			      const struct open_reply *reply)
 {
 	reopen_done(root, child, ret, reopen_fd(root, 0));
 }
 
-static void reopen_second_done(struct frame *root, int child, int ret, const struct open_reply *reply)
+static void reopen_second_done(struct frame *root, int child, int ret,
+			       const struct open_reply *reply)
 {
 	reopen_done(root, child, ret, reopen_fd(root, 1));
 }
 
-static void reopen_dir_done(struct frame *root, int child, int ret, const struct opendir_reply *reply)
+static void reopen_dir_done(struct frame *root, int child, int ret,
+			    const struct opendir_reply *reply)
 {
 	reopen_done(root, child, ret, reopen_fd(root, 0));
 }
@@ -159,9 +163,14 @@ static void reopen_dir_done(struct frame *root, int child, int ret, const struct
 static void reopen_wind(struct frame *root, int child, struct fd *fd, int nth)
 {
 	if (fd->directory)
-		return wind_opendir(root, child, &(struct opendir_args){ .inode = fd->inode, .fd = fd }, reopen_dir_done);
-	wind_open(root, child, &(struct open_args){ .inode = fd->inode, .fd = fd,
-		  .flags = fd->flags & ~(O_CREAT | O_EXCL | O_TRUNC) }, nth ? reopen_second_done : reopen_first_done);
+		return wind_opendir(root, child,
+				    &(struct opendir_args){ .inode = fd->inode, .fd = fd },
+				    reopen_dir_done);
+	wind_open(root, child,
+		  &(struct open_args){ .inode = fd->inode,
+				       .fd = fd,
+				       .flags = fd->flags & ~(O_CREAT | O_EXCL | O_TRUNC) },
+		  nth ? reopen_second_done : reopen_first_done);
 }
 
 void afr_with_fds(struct frame *f, uint64_t mask, void (*next)(struct frame *f))

@@ -2,13 +2,14 @@
 /*
  * afr-lock.c - locks: on every member, one after another in the order of the children.
  *
- * Who has a lock on the first member has won; a conflict on a later one is another client's unlock that is
- * still on its way, so there the lock is waited for, also when the caller would not wait.  The
- * order is the same for all clients: no deadlock between them.  An unlock goes to all in parallel; without
- * waiting also to those that are out: a client that still uses one would wait there for ever.
+ * Who has a lock on the first member has won; a conflict on a later one is another client's unlock
+ * that is still on its way, so there the lock is waited for, also when the caller would not wait.
+ * The order is the same for all clients: no deadlock between them.  An unlock goes to all in
+ * parallel; without waiting also to those that are out: a client that still uses one would wait
+ * there for ever.
  *
- * Limitation of this first form: a brick that was away for a moment has lost the locks of this client; they stand on
- * the other members only.
+ * Limitation of this first form: a brick that was away for a moment has lost the locks of this
+ * client; they stand on the other members only.
  */
 #include <fcntl.h>
 
@@ -40,7 +41,8 @@ static void lk_undo(struct frame *f, uint64_t mask)
 		call_end(root);
 }
 
-/* Children that are out but still there, where the file is open: other clients may still use them. */
+/* Children that are out but still there, where the file is open: other clients may still use
+ * them. */
 static uint64_t left_behind(const struct afr *afr, struct fd *fd)
 {
 	uint64_t mask = afr_fd_opened(afr->xl, fd) & ~afr->members;
@@ -98,8 +100,9 @@ static void give_back_done(struct frame *f, int child, int ret, const struct lk_
 }
 
 /*
- * A flock that would have to wait.  What its holder has is given up first, as on a local file system, and on all
- * members: two that go from a read to a write lock would wait for each other, each on another member.
+ * A flock that would have to wait.  What its holder has is given up first, as on a local file
+ * system, and on all members: two that go from a read to a write lock would wait for each other,
+ * each on another member.
  */
 static void give_back(struct frame *f)
 {

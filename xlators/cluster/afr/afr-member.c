@@ -2,9 +2,9 @@
 /*
  * afr-member.c - who is a member, and who is out.
  *
- * A child that a change has passed by is *out*.  Before that change is acknowledged every member has been given
- * a mark on its root directory, so that a client that comes later, or this one after a restart, does not take
- * the old copy for a good one:
+ * A child that a change has passed by is *out*.  Before that change is acknowledged every member
+ * has been given a mark on its root directory, so that a client that comes later, or this one after
+ * a restart, does not take the old copy for a good one:
  *
  *	trusted.glusterfs.afr.out.<brick id>	that brick is out
  *	trusted.glusterfs.afr.out.others	all are out but those whose ids are the value: for a
@@ -12,8 +12,8 @@
  *
  * A child that comes up becomes a member when nobody up has a mark against it (afr-check.c).
  *
- * While marks are read or written, changes wait (afr_wait).  A mark that cannot be written on one of several
- * members ends with that one out; on the last one, with the change failed.
+ * While marks are read or written, changes wait (afr_wait).  A mark that cannot be written on one
+ * of several members ends with that one out; on the last one, with the change failed.
  */
 #include <stdio.h>
 
@@ -43,8 +43,8 @@ void afr_tell(struct afr *afr)
 		size_t n = 0;
 
 		for (int i = 0; i < xl->nr_children && n < sizeof text; i++)
-			n += snprintf(text + n, sizeof text - n, "%s%s: %s", i ? "; " : "", xl->children[i]->name,
-				      afr->child[i].reason);
+			n += snprintf(text + n, sizeof text - n, "%s%s: %s", i ? "; " : "",
+				      xl->children[i]->name, afr->child[i].reason);
 		afr->told_failed = true;
 		xl_notify(xl, XL_CHILD_FAILED, text);
 	}
@@ -57,8 +57,10 @@ void afr_start_timeout(struct timer *t)
 	afr->waited = true;
 	for (int i = 0; i < afr->xl->nr_children; i++)
 		if (!(afr->members & afr_bit(i)))
-			log_warning(afr->xl->name, "beginning without %s: %s", afr->xl->children[i]->name,
-				    afr->child[i].reason[0] ? afr->child[i].reason : "no answer yet");
+			log_warning(afr->xl->name, "beginning without %s: %s",
+				    afr->xl->children[i]->name,
+				    afr->child[i].reason[0] ? afr->child[i].reason
+							    : "no answer yet");
 	afr_tell(afr);
 }
 
@@ -107,8 +109,8 @@ void afr_put_out(struct afr *afr, int i, const char *why)
 		return;
 	c->out = true;
 	afr_set_reason(afr, i, why);
-	log_critical(afr->xl->name, "%s is out: %s; its copy is old from now on and is not used", afr->xl->children[i]->name,
-		     why);
+	log_critical(afr->xl->name, "%s is out: %s; its copy is old from now on and is not used",
+		     afr->xl->children[i]->name, why);
 }
 
 struct mark {
@@ -134,7 +136,8 @@ static void mark_done(struct frame *f, int child, int ret, const struct setxattr
 	if (ret >= 0) {
 		c->marked_by |= afr->members & bit;
 	} else {
-		log_error(f->xl->name, "cannot note on %s who is out: %s", f->xl->children[child]->name, strerror(-ret));
+		log_error(f->xl->name, "cannot note on %s who is out: %s",
+			  f->xl->children[child]->name, strerror(-ret));
 		/* It could not keep the record: it must not be the one that is believed later. */
 		if ((afr->members & bit) && !afr_evict(afr, bit, "it could not note who is out"))
 			afr->mark_error = ret;
@@ -150,7 +153,8 @@ static size_t member_ids(const struct afr *afr, char *out, size_t size)
 
 	out[0] = '\0';
 	for (uint64_t left = afr->members; left && n < size; left &= left - 1)
-		n += snprintf(out + n, size - n, "%s%s", n ? " " : "", afr->child[afr_lowest(left)].id);
+		n += snprintf(out + n, size - n, "%s%s", n ? " " : "",
+			      afr->child[afr_lowest(left)].id);
 	return n < size ? n : size - 1;
 }
 
@@ -167,13 +171,15 @@ static void mark_write(struct afr *afr, int out, uint64_t to)
 	struct frame *f = call_new(afr->xl, NULL, sizeof(struct mark));
 	afr_mark_name(name, c->id[0] ? c->id : AFR_OTHERS);
 	if (c->id[0])
-		len = snprintf(text, sizeof text, "%s: %s", afr->xl->children[out]->name, c->reason);
+		len = snprintf(text, sizeof text, "%s: %s", afr->xl->children[out]->name,
+			       c->reason);
 	else
 		len = member_ids(afr, text, sizeof text);
 	_cleanup_buf_ struct buf *value = buf_copy(text, len);
 	char *kept = f ? frame_strdup(f, name) : NULL;
 	if (!value || !kept) {
-		log_error(afr->xl->name, "no memory to note that %s is out", afr->xl->children[out]->name);
+		log_error(afr->xl->name, "no memory to note that %s is out",
+			  afr->xl->children[out]->name);
 		if (f)
 			call_end(f);
 		afr->mark_error = -ENOMEM;
@@ -182,8 +188,11 @@ static void mark_write(struct afr *afr, int out, uint64_t to)
 	((struct mark *)frame_data(f))->out = out;
 	afr->marks++;
 	c->marking |= to;
-	f->pending++;			/* so that an answer at once does not end the call under us */
-	struct setxattr_args a = { .inode = inode_root(xl_inodes(afr->xl)), .name = kept, .value = value };
+	/* so that an answer at once does not end the call under us */
+	f->pending++;
+	struct setxattr_args a = { .inode = inode_root(xl_inodes(afr->xl)),
+				   .name = kept,
+				   .value = value };
 	for (uint64_t left = to; left; left &= left - 1)
 		wind_setxattr(f, afr_lowest(left), &a, mark_done);
 	if (--f->pending == 0)
@@ -219,7 +228,8 @@ void afr_mark(struct afr *afr, uint64_t mask)
 		int i = afr_lowest(left);
 		const char *reason = afr->child[i].reason;
 
-		snprintf(why, sizeof why, "it was away during a change (%s)", reason[0] ? reason : "not connected");
+		snprintf(why, sizeof why, "it was away during a change (%s)",
+			 reason[0] ? reason : "not connected");
 		afr_put_out(afr, i, why);
 		mark_write(afr, i, afr->members);
 	}
@@ -238,7 +248,8 @@ void afr_event(struct xlator *xl, int child, enum xl_event what, void *data)
 		c->heard = c->up = true;
 		c->epoch++;
 		c->failed = false;
-		for (int i = 0; i < xl->nr_children; i++)	/* it may be given marks against those */
+		/* it may be given marks against those */
+		for (int i = 0; i < xl->nr_children; i++)
 			if (!afr->child[i].up)
 				afr->child[i].vouched &= ~afr_bit(child);
 		if (c->out)
@@ -251,9 +262,11 @@ void afr_event(struct xlator *xl, int child, enum xl_event what, void *data)
 		c->heard = true;
 		c->up = false;
 		c->epoch++;
-		for (int i = 0; i < xl->nr_children; i++) {	/* who knows what is there when it comes back */
+		/* who knows what is there when it comes back */
+		for (int i = 0; i < xl->nr_children; i++) {
 			afr->child[i].marked_by &= ~afr_bit(child);
-			if (afr->child[i].up)			/* other clients may go on with that one */
+			/* other clients may go on with that one */
+			if (afr->child[i].up)
 				c->vouched &= ~afr_bit(i);
 		}
 		c->failed = what == XL_CHILD_FAILED;

@@ -28,7 +28,8 @@ static void read_done(struct frame *f, int child, int ret, const void *reply)
 
 	if (ret >= 0) {
 		if (f->op == FOP_opendir)
-			afr_fd_set_opened(f->xl, ((const struct opendir_args *)f->args)->fd, afr_bit(child));
+			afr_fd_set_opened(f->xl, ((const struct opendir_args *)f->args)->fd,
+					  afr_bit(child));
 		return unwind_any(f, ret, reply);
 	}
 	if (!afr_failed_by_itself(f, ret))
@@ -89,7 +90,8 @@ static void lookup_adopted(struct frame *f)
 		int i = afr_lowest(left);
 
 		if (local->answers[i].ret < 0)
-			log_warning(f->xl->name, "%s does not have an object that was there before: %s",
+			log_warning(f->xl->name,
+				    "%s does not have an object that was there before: %s",
 				    f->xl->children[i]->name, strerror(-local->answers[i].ret));
 		else if (law < 0)
 			law = i;

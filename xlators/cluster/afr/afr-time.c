@@ -2,11 +2,13 @@
 /*
  * afr-time.c - the same modification time on every member.
  *
- * Each brick stamps a change with its own clock, so a change near the end of a second can be in one second here and in the
- * next there.  The answers show it: when the seconds of an object's mtime differ, and no
- * other change of the object is under way here, the law's time is set on the others, in the background.
+ * Each brick stamps a change with its own clock, so a change near the end of a second can be in one
+ * second here and in the next there.  The answers show it: when the seconds of an object's mtime
+ * differ, and no other change of the object is under way here, the law's time is set on the others,
+ * in the background.
  *
- * Our word in an inode: changes under way, whether times were seen to differ, whether they are being mended.
+ * Our word in an inode: changes under way, whether times were seen to differ, whether they are
+ * being mended.
  */
 #include "afr.h"
 
@@ -97,7 +99,9 @@ static void mend_begin(struct xlator *xl, struct inode *inode)
 	t->mending = true;
 	xl_busy(xl, 1);
 	*(struct mend *)frame_data(root) = (struct mend){
-		.inode = inode_ref(inode), .changes = t->changes, .others = afr->members & ~afr_bit(law),
+		.inode = inode_ref(inode),
+		.changes = t->changes,
+		.others = afr->members & ~afr_bit(law),
 	};
 	wind_stat(root, law, &(struct stat_args){ .inode = inode }, mend_read_done);
 }

@@ -3,8 +3,9 @@
  * afr.c - cluster/afr: the same files on every subvolume.
  *
  * First form (README): every change goes to all members in parallel and is answered when all have
- * answered; reads go to one and fail over to the next; a child that failed or missed a change is out
- * and stays out.  This file has the options, the choice of the child to read from, and the dump.
+ * answered; reads go to one and fail over to the next; a child that failed or missed a change is
+ * out and stays out.  This file has the options, the choice of the child to read from, and the
+ * dump.
  */
 #include <stdlib.h>
 

@@ -50,11 +50,13 @@ struct afr_answer {
 
 /* Our scratch in each call. */
 struct afr_local {
-	void (*next)(struct frame *f);		/* when all that was sent is answered, or the wait is over */
+	/* when all that was sent is answered, or the wait is over */
+	void (*next)(struct frame *f);
 	struct frame *waiting_next;
 	struct afr_answer *answers;		/* one per child; gather */
 	uint64_t sent, pending;			/* children, one bit each */
-	uint64_t tried;				/* read: children that were asked; else: where a file could not be opened */
+	/* read: children that were asked; else: where a file could not be opened */
+	uint64_t tried;
 	int child;				/* read, lk: the one being asked */
 	int first_error;
 	uint64_t good;				/* change: children that answered like the law */
@@ -77,7 +79,8 @@ static inline uint64_t afr_bit(int child)
 /* afr.c */
 /* The child that the data of this object is read from, of those in mask; -1: none. */
 int afr_read_child(const struct afr *afr, const struct gfid *of, uint64_t mask);
-/* The lowest child of a mask, -1: none.  Of the members: the *law*, whose attributes and names are told to everybody. */
+/* The lowest child of a mask, -1: none.  Of the members: the *law*, whose attributes and names are
+ * told to everybody. */
 static inline int afr_lowest(uint64_t mask)
 {
 	return mask ? __builtin_ctzll(mask) : -1;
@@ -90,9 +93,9 @@ void afr_retry_checks(struct timer *t);
 /* Reads the marks of the members again, in the background, when it is time. */
 void afr_check_again(struct afr *afr);
 /*
- * Takes the children in mask out, because of `why`, also when they are no members any more; the caller then
- * waits (afr_wait) for the marks to be written.  Never the last member, and nobody when we stop: false,
- * nothing is done.
+ * Takes the children in mask out, because of `why`, also when they are no members any more; the
+ * caller then waits (afr_wait) for the marks to be written.  Never the last member, and nobody when
+ * we stop: false, nothing is done.
  */
 bool afr_evict(struct afr *afr, uint64_t mask, const char *why);
 /* Does every member have the mark against each child in mask? */
@@ -143,6 +146,7 @@ void afr_flush_left_behind(struct frame *f, const struct flush_args *a);
 
 /* afr-time.c */
 void afr_times_begin(struct frame *f);		/* a change of f's objects starts */
-void afr_times_end(struct frame *f);		/* it is answered: compare, and mend when nothing else is under way */
+/* it is answered: compare, and mend when nothing else is under way */
+void afr_times_end(struct frame *f);
 
 #endif

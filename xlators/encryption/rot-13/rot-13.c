@@ -11,11 +11,11 @@ struct rot13 {
 	bool encrypt_write, decrypt_read;
 };
 
-static const struct option options[] = {
-	OPT_BOOL("encrypt-write", struct rot13, encrypt_write, "on", "rot13 the data that is written"),
-	OPT_BOOL("decrypt-read", struct rot13, decrypt_read, "on", "rot13 the data that is read"),
-	OPT_END
-};
+static const struct option options[] = { OPT_BOOL("encrypt-write", struct rot13, encrypt_write,
+						  "on", "rot13 the data that is written"),
+					 OPT_BOOL("decrypt-read", struct rot13, decrypt_read, "on",
+						  "rot13 the data that is read"),
+					 OPT_END };
 
 static uint8_t rot13_byte(uint8_t c)
 {
@@ -62,9 +62,13 @@ static void rot13_read(struct frame *f, const struct read_args *a)
 }
 
 static const struct xlator_type rot13_xlator = {
-	.abi = XLATOR_ABI, .name = "encryption/rot-13", .help = "rot13 file data (an example, no protection)",
-	.min_children = 1, .max_children = 1,
-	.priv_size = sizeof(struct rot13), .options = options,
+	.abi = XLATOR_ABI,
+	.name = "encryption/rot-13",
+	.help = "rot13 file data (an example, no protection)",
+	.min_children = 1,
+	.max_children = 1,
+	.priv_size = sizeof(struct rot13),
+	.options = options,
 	.fops = { .read = rot13_read, .write = rot13_write },
 };
 XLATOR_EXPORT(rot13_xlator);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * locks.c - the rules: what conflicts, how a holder's own locks are split and joined, whose turn it is, who
- * would wait for himself.
+ * locks.c - the rules: what conflicts, how a holder's own locks are split and joined, whose turn it
+ * is, who would wait for himself.
  *
- * Invariants: the held locks of one holder never overlap, and touching ones of the same type are one; a request waits
- * only while something held conflicts or somebody who came before waits for an overlapping range.
+ * Invariants: the held locks of one holder never overlap, and touching ones of the same type are
+ * one; a request waits only while something held conflicts or somebody who came before waits for an
+ * overlapping range.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -38,7 +39,8 @@ void lock_table_free(struct lock_table *t)
 
 static bool same_holder(const struct held_lock *a, const struct held_lock *b)
 {
-	return a->client == b->client && a->lock.owner == b->lock.owner && a->lock.kind == b->lock.kind;
+	return a->client == b->client && a->lock.owner == b->lock.owner &&
+	       a->lock.kind == b->lock.kind;
 }
 
 static bool overlap(const struct lock *a, const struct lock *b)
@@ -53,7 +55,8 @@ static bool exclude(const struct held_lock *a, const struct held_lock *b)
 	       (a->lock.type == F_WRLCK || b->lock.type == F_WRLCK);
 }
 
-const struct held_lock *lock_table_conflict(const struct lock_table *t, const struct held_lock *want)
+const struct held_lock *lock_table_conflict(const struct lock_table *t,
+					    const struct held_lock *want)
 {
 	const struct held_lock *h;
 
@@ -65,10 +68,12 @@ const struct held_lock *lock_table_conflict(const struct lock_table *t, const st
 
 static bool same_process(const struct held_lock *a, const struct held_lock *b)
 {
-	return a->client == b->client && (a->lock.owner == b->lock.owner || a->lock.pid == b->lock.pid);
+	return a->client == b->client &&
+	       (a->lock.owner == b->lock.owner || a->lock.pid == b->lock.pid);
 }
 
-const struct held_lock *lock_table_conflict_io(const struct lock_table *t, const struct held_lock *want)
+const struct held_lock *lock_table_conflict_io(const struct lock_table *t,
+					       const struct held_lock *want)
 {
 	const struct held_lock *h;
 
@@ -96,17 +101,18 @@ static bool is_waited_for(const struct held_lock *want, const struct waiting *al
 
 	TAILQ_FOREACH(r, all, all_link)
 		TAILQ_FOREACH(h, &r->table->held, link)
-			if (same_holder(h, want) && exclude(h, &r->want) && !same_holder(&r->want, want))
-				return true;
-	return false;
+		if (same_holder(h, want) && exclude(h, &r->want) && !same_holder(&r->want, want))
+			return true;
+		return false;
 }
 
 /*
- * Must `want` wait for its turn behind somebody who came before `until` (NULL: at all)?  Not a holder for whom others
- * wait, here or on another inode: he would wait for them, and they for him, where no lock is in his way.
+ * Must `want` wait for its turn behind somebody who came before `until` (NULL: at all)?  Not a
+ * holder for whom others wait, here or on another inode: he would wait for them, and they for him,
+ * where no lock is in his way.
  */
-static bool behind_somebody(const struct lock_table *t, const struct held_lock *want, const struct lock_request *until,
-			    const struct waiting *all)
+static bool behind_somebody(const struct lock_table *t, const struct held_lock *want,
+			    const struct lock_request *until, const struct waiting *all)
 {
 	const struct lock_request *r;
 
@@ -119,7 +125,8 @@ static bool behind_somebody(const struct lock_table *t, const struct held_lock *
 	return false;
 }
 
-bool lock_table_must_queue(const struct lock_table *t, const struct held_lock *want, const struct waiting *all)
+bool lock_table_must_queue(const struct lock_table *t, const struct held_lock *want,
+			   const struct waiting *all)
 {
 	return behind_somebody(t, want, NULL, all);
 }
@@ -145,8 +152,10 @@ static bool touch(const struct lock *a, const struct lock *b)
 	       (b->end != UINT64_MAX && b->end + 1 == a->start);
 }
 
-/* Takes the range of `new` out of the holder's lock h; `spare` becomes the part behind it, if there is one. */
-static void cut_out(struct lock_table *t, struct held_lock *h, const struct lock *new, struct held_lock **spare)
+/* Takes the range of `new` out of the holder's lock h; `spare` becomes the part behind it, if there
+ * is one. */
+static void cut_out(struct lock_table *t, struct held_lock *h, const struct lock *new,
+		    struct held_lock **spare)
 {
 	bool before = h->lock.start < new->start, behind = h->lock.end > new->end;
 
@@ -172,7 +181,8 @@ static void cut_out(struct lock_table *t, struct held_lock *h, const struct lock
 
 int lock_table_set(struct lock_table *t, const struct held_lock *want)
 {
-	/* Both before anything is changed: the new lock, and the tail when one of ours is cut in two. */
+	/* Both before anything is changed: the new lock, and the tail when one of ours is cut in
+	 * two. */
 	struct held_lock *new = malloc(sizeof *new), *spare = malloc(sizeof *spare);
 
 	if (!new || !spare) {
@@ -228,9 +238,11 @@ void lock_table_drop_fd(struct lock_table *t, const struct fd *fd)
 
 /* ---- waiting ---- */
 
-/* Appends the requests of those who hold something in the way of `want`.  Whether `holder` is one of these. */
-static bool search(const struct lock_table *t, const struct held_lock *want, const struct held_lock *holder,
-		   const struct waiting *all, struct lock_request ***tail)
+/* Appends the requests of those who hold something in the way of `want`.  Whether `holder` is one
+ * of these. */
+static bool search(const struct lock_table *t, const struct held_lock *want,
+		   const struct held_lock *holder, const struct waiting *all,
+		   struct lock_request ***tail)
 {
 	const struct held_lock *h;
 	struct lock_request *r;
@@ -252,8 +264,10 @@ static bool search(const struct lock_table *t, const struct held_lock *want, con
 	return false;
 }
 
-/* Would the holder of `want` wait for himself?  Breadth first over requests, each looked at once. */
-static bool is_deadlock(const struct lock_table *t, const struct held_lock *want, const struct waiting *all)
+/* Would the holder of `want` wait for himself?  Breadth first over requests, each looked at
+ * once. */
+static bool is_deadlock(const struct lock_table *t, const struct held_lock *want,
+			const struct waiting *all)
 {
 	struct lock_request *first = NULL, **tail = &first, *r;
 
@@ -267,8 +281,8 @@ static bool is_deadlock(const struct lock_table *t, const struct held_lock *want
 	return false;
 }
 
-int lock_request_new(struct lock_table *t, const struct held_lock *want, bool keep, struct waiting *all,
-		     struct lock_request **ret_request)
+int lock_request_new(struct lock_table *t, const struct held_lock *want, bool keep,
+		     struct waiting *all, struct lock_request **ret_request)
 {
 	if (want->lock.kind == LK_POSIX && is_deadlock(t, want, all))
 		return -EDEADLK;

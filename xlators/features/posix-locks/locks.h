@@ -43,22 +43,28 @@ struct lock_table {
 struct lock_table *lock_table_new(void);	/* NULL: no memory */
 void lock_table_free(struct lock_table *t);	/* nobody waits; takes NULL */
 /* The first held lock that keeps `want` from being taken, or NULL. */
-const struct held_lock *lock_table_conflict(const struct lock_table *t, const struct held_lock *want);
-/* The same for a read or write, whose lock owner the kernel does not always tell: the same process counts as the holder. */
-const struct held_lock *lock_table_conflict_io(const struct lock_table *t, const struct held_lock *want);
-/* Must `want` wait for its turn behind somebody who came before?  Not when it already has a lock there, or
- * somebody waits for a lock that it has. */
-bool lock_table_must_queue(const struct lock_table *t, const struct held_lock *want, const struct waiting *all);
-/* Takes, changes or (F_UNLCK) gives back; nothing may conflict.  0 or -ENOMEM (nothing changed then). */
+const struct held_lock *lock_table_conflict(const struct lock_table *t,
+					    const struct held_lock *want);
+/* The same for a read or write, whose lock owner the kernel does not always tell: the same process
+ * counts as the holder. */
+const struct held_lock *lock_table_conflict_io(const struct lock_table *t,
+					       const struct held_lock *want);
+/* Must `want` wait for its turn behind somebody who came before?  Not when it already has a lock
+ * there, or somebody waits for a lock that it has. */
+bool lock_table_must_queue(const struct lock_table *t, const struct held_lock *want,
+			   const struct waiting *all);
+/* Takes, changes or (F_UNLCK) gives back; nothing may conflict.  0 or -ENOMEM (nothing changed
+ * then). */
 int lock_table_set(struct lock_table *t, const struct held_lock *want);
 /* close(2) by a process: its POSIX locks go. */
 void lock_table_drop_owner(struct lock_table *t, uint64_t client, uint64_t owner);
 /* The open file is gone: everything taken through it goes. */
 void lock_table_drop_fd(struct lock_table *t, const struct fd *fd);
 /* A request that waits.  0, -ENOMEM, or -EDEADLK: the holder would wait for itself. */
-int lock_request_new(struct lock_table *t, const struct held_lock *want, bool keep, struct waiting *all,
-		     struct lock_request **ret_request);
-/* After a new request: those it waits for are let past others from now on.  As lock_table_grant(). */
+int lock_request_new(struct lock_table *t, const struct held_lock *want, bool keep,
+		     struct waiting *all, struct lock_request **ret_request);
+/* After a new request: those it waits for are let past others from now on.  As
+ * lock_table_grant(). */
 void lock_request_hurry(struct lock_request *r, struct waiting *all, struct waiting *ready);
 void lock_request_cancel(struct lock_request *r, struct waiting *all);	/* frees it */
 /* Moves the requests whose turn has come to `ready`, their locks taken. */

@@ -2,14 +2,15 @@
 /*
  * posix-locks.c - fcntl (POSIX and OFD) and flock locks between processes, mounts and hosts.
  *
- * Each inode has the locks that are held and the requests that wait, in the order they came (locks.c has
- * the rules).  A holder is (client, owner, kind); the owner is what the client's kernel says: a process for fcntl, an open
- * file for OFD and flock.  Locks go with flush (fcntl: any close by the process) and with
- * the last reference to the open file they were taken through, which is also how a lost client's go:
- * protocol/server drops its files.
+ * Each inode has the locks that are held and the requests that wait, in the order they came
+ * (locks.c has the rules).  A holder is (client, owner, kind); the owner is what the client's
+ * kernel says: a process for fcntl, an open file for OFD and flock.  Locks go with flush (fcntl:
+ * any close by the process) and with the last reference to the open file they were taken through,
+ * which is also how a lost client's go: protocol/server drops its files.
  *
- * With `mandatory on` reads, writes and truncates of files with set-group-id and without group-execute
- * obey the locks too: they wait, or answer EAGAIN when the file is open with O_NONBLOCK.
+ * With `mandatory on` reads, writes and truncates of files with set-group-id and without
+ * group-execute obey the locks too: they wait, or answer EAGAIN when the file is open with
+ * O_NONBLOCK.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -62,8 +63,8 @@ static void answer_ready(struct xlator *xl, struct waiting *ready)
 	}
 }
 
-/* Something was given back.  An answer may come back here with another request: all whose turn it is are taken out
- * of the queue first. */
+/* Something was given back.  An answer may come back here with another request: all whose turn it
+ * is are taken out of the queue first. */
 static void grant(struct xlator *xl, struct lock_table *t)
 {
 	struct waiting ready = TAILQ_HEAD_INITIALIZER(ready);
@@ -146,8 +147,8 @@ static bool lk_is_sane(const struct lk_args *a)
 }
 
 /*
- * A flock that must wait gives up what its holder has first, as flock(2) does: two that go from a read to a write
- * lock would wait for each other.
+ * A flock that must wait gives up what its holder has first, as flock(2) does: two that go from a
+ * read to a write lock would wait for each other.
  */
 static void lk_wait(struct frame *f, struct lock_table *t, const struct held_lock *want)
 {
@@ -180,8 +181,9 @@ static void pl_lk(struct frame *f, const struct lk_args *a)
 	if (!t)
 		return fail(f, -ENOMEM);
 	*fd_slot(a->fd, xl) = 1;
-	if (a->lock.type != F_UNLCK && (lock_table_conflict(t, &want) ||
-					(a->cmd == LK_SETW && lock_table_must_queue(t, &want, &priv->all_waiting)))) {
+	if (a->lock.type != F_UNLCK &&
+	    (lock_table_conflict(t, &want) ||
+	     (a->cmd == LK_SETW && lock_table_must_queue(t, &want, &priv->all_waiting)))) {
 		if (a->cmd == LK_SETW)
 			return lk_wait(f, t, &want);
 		priv->refused++;
@@ -192,7 +194,8 @@ static void pl_lk(struct frame *f, const struct lk_args *a)
 		return fail(f, err);
 	struct inode *inode = inode_ref(a->fd->inode);
 	lk_granted(f, 0);
-	grant(xl, t);			/* a lock that was made smaller or weaker may let others in */
+	/* a lock that was made smaller or weaker may let others in */
+	grant(xl, t);
 	inode_unref(inode);
 }
 
@@ -242,8 +245,10 @@ static bool as_lock(const struct frame *f, struct held_lock *want, struct inode 
 {
 	const struct identity *id = frame_identity(f);
 
-	*want = (struct held_lock){ .client = id->client,
-		.lock = { .owner = id->lk_owner, .pid = id->pid, .kind = LK_POSIX, .type = F_WRLCK } };
+	*want = (struct held_lock){
+		.client = id->client,
+		.lock = { .owner = id->lk_owner, .pid = id->pid, .kind = LK_POSIX, .type = F_WRLCK }
+	};
 	switch (f->op) {
 	case FOP_read: {
 		const struct read_args *a = f->args;
@@ -288,7 +293,8 @@ static void mandatory_stat_done(struct frame *f, int child, int ret, const struc
 
 	if (ret < 0)
 		return fail(f, ret);
-	bool is_mandatory = S_ISREG(reply->attr.mode) && (reply->attr.mode & S_ISGID) && !(reply->attr.mode & S_IXGRP);
+	bool is_mandatory = S_ISREG(reply->attr.mode) && (reply->attr.mode & S_ISGID) &&
+			    !(reply->attr.mode & S_IXGRP);
 	if (!is_mandatory || !as_lock(f, &want, &inode))
 		return pass(f, 0);
 	struct lock_table *t = table_of(f->xl, inode, false);

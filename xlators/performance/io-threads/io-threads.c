@@ -3,8 +3,9 @@
  * io-threads.c - worker threads for the storage below us.
  *
  * It owns a pool, and the core tells every translator below to run what may block in it
- * (xlator.pool); nothing but those system calls leaves the loop.  So no operation passes through here, except
- * writes, which are counted: more than cache-size bytes waiting to be written are not taken on.
+ * (xlator.pool); nothing but those system calls leaves the loop.  So no operation passes through
+ * here, except writes, which are counted: more than cache-size bytes waiting to be written are not
+ * taken on.
  */
 #include "xlator.h"
 
@@ -24,7 +25,8 @@ struct iot_frame {
 
 static const struct option options[] = {
 	OPT_U32("thread-count", struct iot, thread_count, "4", "1", "256", "worker threads"),
-	OPT_SIZE("cache-size", struct iot, cache_size, "64MB", "1MB", "64GB", "bytes of writes that may be under way"),
+	OPT_SIZE("cache-size", struct iot, cache_size, "64MB", "1MB", "64GB",
+		 "bytes of writes that may be under way"),
 	OPT_END
 };
 
@@ -107,10 +109,17 @@ static void iot_dump(struct xlator *xl, struct dump *d)
 }
 
 static const struct xlator_type iot_xlator = {
-	.abi = XLATOR_ABI, .name = "performance/io-threads", .help = "worker threads for the storage below",
-	.min_children = 1, .max_children = 1,
-	.priv_size = sizeof(struct iot), .frame_size = sizeof(struct iot_frame), .options = options,
-	.init = iot_init, .fini = iot_fini, .dump = iot_dump,
+	.abi = XLATOR_ABI,
+	.name = "performance/io-threads",
+	.help = "worker threads for the storage below",
+	.min_children = 1,
+	.max_children = 1,
+	.priv_size = sizeof(struct iot),
+	.frame_size = sizeof(struct iot_frame),
+	.options = options,
+	.init = iot_init,
+	.fini = iot_fini,
+	.dump = iot_dump,
 	.fops = { .write = iot_write },
 };
 XLATOR_EXPORT(iot_xlator);
