@@ -7,7 +7,7 @@ need_xlator storage/posix protocol/client protocol/server cluster/afr features/p
 	performance/io-threads debug/trace encryption/rot-13
 
 n=0
-for file in "$GF_SRCDIR"/examples/*.vol "$GF_SRCDIR"/examples/*.sample; do
+for file in "$GF_SRCDIR"/examples/*.vol "$GF_SRCDIR"/examples/one-machine/*.vol "$GF_SRCDIR"/examples/*.sample; do
 	note "${file##*/}"
 	expect 0 'no errors' glusterfs --strict --check "$file"
 	expect 0 'Failures' glusterfs --explain "$file"
