@@ -334,6 +334,15 @@ work_on()
 	return 1
 }
 
+# One log file, written by both: every line is there, in one order.
+check_appends()
+{
+	local n=100
+
+	on_all bash -c "for i in \$(seq $n); do echo \"\$\$ \$i\" >>$static/log || exit; done" || return
+	[ "$(wc -l <"$mnt1/log")" -eq $((2 * n)) ] && [ "$(sort -u "$mnt2/log" | wc -l)" -eq $((2 * n)) ]
+}
+
 part_mirror()
 {
 	note "the mirror as in 2008"
@@ -342,7 +351,8 @@ part_mirror()
 	mkdir "$mnt1/closetoopen"
 	timed "close-to-open" "$TMP/closetoopen" "$mnt1/closetoopen" "$mnt2/closetoopen" ${long:+5}200
 	timed "names" work_on $h1 names $static/names
-	check_equal "after names"
+	timed "lines appended by both hosts" check_appends
+	check_equal "after names and appends"
 	timed "git" work_on $h2 git $static/git
 	timed "sqlite" work_on $h1 sqlite $static/sqlite ${long:+5}500
 	check_equal "after git and sqlite"
