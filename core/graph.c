@@ -233,8 +233,8 @@ static int set_options(struct graph *g, struct xlator *xl)
 
 /* ---- building ---- */
 
-/* Volume number i of the file and everything below it, children first.  The parser has made sure
- * that there is no loop. */
+/* Volume number i of the file and everything below it, children first.  A file that was found wrong may loop;
+ * nobody is added twice. */
 static void add_volume(struct graph *g, const struct graph_options *o, size_t i, struct xlator **of,
 		       bool *seen)
 {
@@ -248,13 +248,15 @@ static void add_volume(struct graph *g, const struct graph_options *o, size_t i,
 	if (!kids)
 		return no_memory(g);
 	for (size_t k = 0; k < v->nr_subvolumes; k++) {
-		size_t n = volfile_find(g->file, v->subvolumes[k].text) - g->file->volumes;
+		const struct vf_volume *sub = volfile_find(g->file, v->subvolumes[k].text);
+		size_t n = sub ? sub - g->file->volumes : 0;
 
-		add_volume(g, o, n, of, seen);
-		kids[k] = of[n];
-		complete &= of[n] != NULL;
+		if (sub)
+			add_volume(g, o, n, of, seen);
+		kids[k] = sub ? of[n] : NULL;
+		complete &= kids[k] != NULL;
 	}
-	struct xlator *xl = xlator_new(g, v, o);
+	struct xlator *xl = v->type.text && v->name.text ? xlator_new(g, v, o) : NULL;
 	if (xl && complete) {
 		if (set_children(xl, kids, v->nr_subvolumes) == 0)
 			check_child_count(g, xl);

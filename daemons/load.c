@@ -103,7 +103,7 @@ static struct volfile *fetch_volfile(const struct settings *s, struct diag *diag
 
 struct volfile *load_volfile(const struct settings *s, struct diag *diag)
 {
-	struct volfile *vf = s->server ? fetch_volfile(s, diag) : volfile_read(s->volfile, diag);
+	struct volfile *vf = s->server ? fetch_volfile(s, diag) : volfile_read_doubtful(s->volfile, diag);
 	unsigned before = diag_errors(diag);
 
 	if (!vf)

@@ -69,7 +69,7 @@ static ssize_t read_all(int fd, char **ret_text)
 	return (ssize_t)len;
 }
 
-struct volfile *volfile_read(const char *path, struct diag *d)
+static struct volfile *read_file(const char *path, struct diag *d, bool doubtful)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	struct volfile *vf = NULL;
@@ -89,12 +89,22 @@ struct volfile *volfile_read(const char *path, struct diag *d)
 		if (len < 0)
 			tell_file(d, path, "cannot be read: %s", strerror((int)-len));
 		else
-			vf = volfile_parse(path, text, (size_t)len, d);
+			vf = vf_parse(path, text, (size_t)len, d, doubtful);
 	}
 	free(text);
 	if (fd >= 0)
 		close(fd);
 	return vf;
+}
+
+struct volfile *volfile_read(const char *path, struct diag *d)
+{
+	return read_file(path, d, false);
+}
+
+struct volfile *volfile_read_doubtful(const char *path, struct diag *d)
+{
+	return read_file(path, d, true);
 }
 
 static bool needs_quotes(const char *s)

@@ -85,4 +85,7 @@ unsigned vf_check(const struct volfile *vf, struct diag *d, unsigned errors, boo
 /* volfile-syntax.c: the keyword nearest to a word, or NULL. */
 const char *vf_nearest_keyword(const char *word);
 
+/* volfile_parse, or (doubtful) as volfile_read_doubtful says. */
+struct volfile *vf_parse(const char *name, const char *text, size_t len, struct diag *d, bool doubtful);
+
 #endif

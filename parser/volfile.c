@@ -280,18 +280,21 @@ static void run_grammar(struct vf_parse *p)
 	free(buf);
 }
 
-static void parse_text(struct vf_parse *p)
+/* Whether the text was one that the grammar knows, whatever else is wrong with the tree. */
+static bool parse_text(struct vf_parse *p)
 {
 	struct vf_token start = { .len = 0 };
 
 	run_grammar(p);
 	if (p->errors == 0 && p->vf->nr_volumes == 0)
 		vf_problem(p, DIAG_ERROR, &start, "the file defines no volume");
+	bool known = p->errors == 0;
 	if (!p->give_up)
 		p->errors = vf_check(p->vf, p->diag, p->errors, p->lost_name);
+	return known;
 }
 
-struct volfile *volfile_parse(const char *name, const char *text, size_t len, struct diag *d)
+struct volfile *vf_parse(const char *name, const char *text, size_t len, struct diag *d, bool doubtful)
 {
 	struct vf_parse p = { .diag = d };
 
@@ -307,10 +310,15 @@ struct volfile *volfile_parse(const char *name, const char *text, size_t len, st
 			 (struct vf_pos){ 0, 0 }, 0, "out of memory");
 		return NULL;
 	}
-	parse_text(&p);
-	if (p.errors > 0) {
+	bool known = parse_text(&p);
+	if (p.errors > 0 && !(known && doubtful)) {
 		volfile_free(p.vf);
 		return NULL;
 	}
 	return p.vf;
+}
+
+struct volfile *volfile_parse(const char *name, const char *text, size_t len, struct diag *d)
+{
+	return vf_parse(name, text, len, d, false);
 }

@@ -497,4 +497,19 @@ if [ "$(id -u)" -eq 0 ] && [ -c /dev/fuse ] && [ -e "$XLATORS/mount/fuse.so" ]; 
 else
 	note "no mounts here: their part is left out"
 fi
+note "all problems of a file at once: an unknown subvolume does not hide a wrong type or option elsewhere"
+cat > "$TMP/all.vol" <<EOF
+volume brick
+  type storage/posicks
+end-volume
+volume iot
+  type performance/io-threads
+  option thread-count many
+  subvolumes brik
+end-volume
+EOF
+expect 255 "subvolume 'brik'" glusterfs --check "$TMP/all.vol"
+expect 255 'posicks' glusterfs --check "$TMP/all.vol"
+expect 255 'thread-count' glusterfs --check "$TMP/all.vol"
+
 finish
