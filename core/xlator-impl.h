@@ -5,7 +5,7 @@
 
 #include "xlator.h"
 
-/* The installed types ("cluster/afr") and those of the path, sorted; how many. */
+/* The installed types ("category/name") and those of the path, sorted; how many. */
 size_t xlator_list_types(const char *const *path, char (*out)[128], size_t max);
 /* The installed type with the nearest name, or NULL.  Valid until the next call. */
 const char *xlator_nearest_type(const char *type, const char *const *path);

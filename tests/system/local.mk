@@ -3,7 +3,8 @@
 # The directory of translators is compiled in, so the tests run what `make install` puts below inst/, and
 # name that directory (functions.sh). One at a time: make check TESTS=tests/system/daemon.sh tests/system/first-xlator.sh
 system_tests = tests/system/examples.sh tests/system/daemon.sh tests/system/fuse.sh \
-	tests/system/first-xlator.sh tests/system/bad.sh tests/system/memory.sh tests/system/manuals.sh
+	tests/system/first-xlator.sh tests/system/bad.sh tests/system/memory.sh tests/system/manuals.sh \
+	tests/system/style.sh
 TESTS += $(system_tests)
 EXTRA_DIST += $(system_tests) tests/functions.sh tests/README tests/system/README
 check_DATA += inst/stamp
