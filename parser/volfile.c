@@ -322,3 +322,9 @@ struct volfile *volfile_parse(const char *name, const char *text, size_t len, st
 {
 	return vf_parse(name, text, len, d, false);
 }
+
+struct volfile *volfile_parse_doubtful(const char *name, const char *text, size_t len,
+				       struct diag *d)
+{
+	return vf_parse(name, text, len, d, true);
+}

@@ -70,10 +70,12 @@ struct volfile *volfile_parse(const char *name, const char *text, size_t len, st
 struct volfile *volfile_read(const char *path, struct diag *d);
 
 /*
- * The same for who can tell more of what is wrong with a file (unknown types, wrong options): returns a tree
+ * These two for who can tell more of what is wrong with a file (unknown types, wrong options): they return a tree
  * also when volfile_check has added errors, as long as the text was understood. In such a tree a type may
  * be NULL, a subvolume may not be there, names may be double, and volumes may loop.
  */
+struct volfile *volfile_parse_doubtful(const char *name, const char *text, size_t len,
+				       struct diag *d);
 struct volfile *volfile_read_doubtful(const char *path, struct diag *d);
 
 void volfile_free(struct volfile *vf);
