@@ -21,6 +21,7 @@ enum { CALL_FREE_MAX = 64, CHUNK_MIN = 8192 };
 static _Thread_local struct call *free_calls;
 static _Thread_local int nr_free_calls;
 static _Thread_local uint32_t nr_calls;		/* not ended */
+static _Thread_local struct call *calls, **calls_end;	/* these, oldest first; where the next one goes */
 
 bool xlator_handles(const struct xlator_type *t, enum fop_id op)
 {
@@ -207,6 +208,7 @@ static struct call *leg_new(struct call *of)
 	if (!leg)
 		return NULL;
 	leg->id = of->id;
+	leg->note = 0;
 	leg->cancelled = of->cancelled;
 	leg->leg_next = of->legs;
 	leg->leg_link = &of->legs;
@@ -234,6 +236,7 @@ void frame_wind(struct frame *f, int child, enum fop_id op, const void *args, un
 	struct xlator *to = f->xl->next[child][op];
 	if (!f->parent)
 		f->op = op;
+	f->call->note = 0;
 	if (!to)
 		return run_done(f, done, any, op, child, -ENOSYS, NULL);
 
@@ -286,8 +289,10 @@ void frame_reply(struct frame *f, int ret, const void *reply)
 	if (f->holds_args)
 		args_drop(op, (void *)f->args);
 	frame_pop(f);
-	if (c != p->call)
+	if (c != p->call) {
+		p->call->note = c->note;
 		leg_free(c);
+	}
 	p->pending--;
 	run_done(p, done, any, op, child, ret, reply);
 }
@@ -350,6 +355,24 @@ const struct identity *frame_identity(const struct frame *f)
 	return f->call->id;
 }
 
+const struct identity *frame_set_identity(struct frame *f, const struct identity *id)
+{
+	const struct identity *old = f->call->id;
+
+	f->call->id = id;
+	return old;
+}
+
+void frame_set_note(struct frame *f, uint64_t note)
+{
+	f->call->note = note;
+}
+
+uint64_t frame_note(const struct frame *f)
+{
+	return f->call->note;
+}
+
 /* ---- cancelling ---- */
 
 void frame_on_cancel(struct frame *f, void (*cancel)(struct frame *f))
@@ -403,6 +426,26 @@ void call_cancel(struct frame *root)
 
 /* ---- calls of our own ---- */
 
+static void calls_add(struct call *c)
+{
+	if (!calls_end)
+		calls_end = &calls;	/* no constant, so no initialiser */
+	c->leg_link = calls_end;
+	*calls_end = c;
+	calls_end = &c->leg_next;
+	nr_calls++;
+}
+
+static void calls_remove(struct call *c)
+{
+	*c->leg_link = c->leg_next;
+	if (c->leg_next)
+		c->leg_next->leg_link = c->leg_link;
+	else
+		calls_end = c->leg_link;
+	nr_calls--;
+}
+
 struct frame *call_new(struct xlator *xl, const struct identity *as, size_t frame_size)
 {
 	struct call *c = call_get();
@@ -414,6 +457,7 @@ struct frame *call_new(struct xlator *xl, const struct identity *as, size_t fram
 	else
 		memset(&c->own, 0, sizeof c->own);
 	c->id = &c->own;
+	c->note = 0;
 	struct frame *f = frame_push(c, 0, frame_size);
 	if (!f) {
 		call_put(c);
@@ -421,7 +465,8 @@ struct frame *call_new(struct xlator *xl, const struct identity *as, size_t fram
 	}
 	f->xl = xl;
 	f->parallel = xl->type->parallel;
-	nr_calls++;
+	c->begun_ns = xl->graph->loop ? loop_now_ns(xl->graph->loop) : 0;
+	calls_add(c);
 	return f;
 }
 
@@ -433,13 +478,18 @@ void call_end(struct frame *root)
 	frame_pop(root);
 	if (c->ended)
 		*c->ended = true;
+	calls_remove(c);
 	call_put(c);
-	nr_calls--;
 }
 
 uint32_t call_count(void)
 {
 	return nr_calls;
+}
+
+const struct call *call_oldest(void)
+{
+	return calls;
 }
 
 struct identity *call_identity(struct frame *root)

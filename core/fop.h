@@ -50,10 +50,26 @@ enum {				/* setattr: which fields of attr are to be set */
 
 enum { LOOKUP_ADOPTED = 1 };	/* the object had no identity and was given the caller's */
 
+enum { FIND_ID, FIND_PARENT };
+
+/* In the flags of an open, beside those of open(2): also what has lost its last name may be opened.  Without it
+ * that is ESTALE, for who comes by a name that he has known for a while must be told that it means another file now. */
+#define OPEN_NAMELESS (1u << 31)
+
 enum {				/* write flags */
 	WRITE_APPEND = 1,	/* at the end of the file, whatever the offset */
 	WRITE_DSYNC = 2,	/* durable when answered */
-	WRITE_KILL_PRIV = 4,	/* set-user-id, set-group-id and capabilities go */
+};
+
+/*
+ * Flags of an object, with the values of FS_*_FL in linux/fs.h: what every file system means the same
+ * by, or takes as a hint.  Not what describes how one keeps its data (extents, encryption, ...).
+ */
+enum {
+	FLAG_SECRM = 0x1, FLAG_UNRM = 0x2, FLAG_COMPR = 0x4, FLAG_SYNC = 0x8, FLAG_IMMUTABLE = 0x10,
+	FLAG_APPEND = 0x20, FLAG_NODUMP = 0x40, FLAG_NOATIME = 0x80, FLAG_NOTAIL = 0x8000,
+	FLAG_DIRSYNC = 0x10000, FLAG_TOPDIR = 0x20000, FLAG_NOCOW = 0x800000,
+	FLAG_ALL = 0x8380ff,
 };
 
 /* A byte-range (POSIX, OFD) or whole-file (flock) lock; start..end inclusive, end UINT64_MAX: to the end. */

@@ -240,6 +240,7 @@ static void add_volume(struct graph *g, const struct graph_options *o, size_t i,
 {
 	const struct vf_volume *v = &g->file->volumes[i];
 	bool complete = true;
+	unsigned before;
 
 	if (seen[i])
 		return;
@@ -264,13 +265,16 @@ static void add_volume(struct graph *g, const struct graph_options *o, size_t i,
 			no_memory(g);
 	}
 	free(kids);
+	g->incomplete |= !xl || !complete;
 	if (!xl)
 		return;
 	xl->index = g->nr_xlators;
 	g->xlators[g->nr_xlators++] = xl;
 	of[i] = xl;
+	before = diag_errors(g->diag);
 	if (set_options(g, xl) != 0)
 		no_memory(g);
+	xl->well_set = diag_errors(g->diag) == before;
 }
 
 static int add_volumes(struct graph *g, const struct graph_options *o)
@@ -279,7 +283,7 @@ static int add_volumes(struct graph *g, const struct graph_options *o)
 	struct xlator **of = calloc(nr, sizeof *of);
 	bool *seen = calloc(nr, sizeof *seen);
 
-	g->xlators = calloc(nr + 1, sizeof *g->xlators);	/* one more for graph_push */
+	g->xlators = calloc(nr ? nr : 1, sizeof *g->xlators);
 	if (of && seen && g->xlators)
 		for (size_t i = 0; i < nr; i++)
 			add_volume(g, o, i, of, seen);
@@ -290,65 +294,7 @@ static int add_volumes(struct graph *g, const struct graph_options *o)
 	return g->xlators && g->nr_xlators == nr ? 0 : -EINVAL;
 }
 
-static struct xlator *choose_top(struct graph *g, const char *name)
-{
-	if (!name)
-		return graph_find(g, volfile_top(g->file)->name.text);
-	struct xlator *xl = graph_find(g, name);
-	if (!xl)
-		diag_add(g->diag, DIAG_ERROR, &(struct diag_source){ .file = g->file->source.file },
-			 (struct vf_pos){ 0, 0 }, 0, "there is no volume \"%s\" (--volume-name)",
-			 name);
-	return xl;
-}
-
-/* What translators have to say about their options as a whole; only when there were no errors until now. */
-static void check_all(struct graph *g)
-{
-	for (uint32_t i = 0; i < g->nr_xlators; i++)
-		if (g->xlators[i]->type->check)
-			g->xlators[i]->type->check(g->xlators[i]);
-}
-
-struct graph *graph_new(struct volfile *file, const struct graph_options *o, struct diag *diag)
-{
-	struct graph *g = calloc(1, sizeof *g);
-
-	if (!g) {
-		diag_add(diag, DIAG_ERROR, NULL, (struct vf_pos){ 0, 0 }, 0, "out of memory");
-		volfile_free(file);
-		return NULL;
-	}
-	g->file = file;
-	g->loop = o->loop;
-	g->diag = diag;
-	g->strict = o->strict;
-	g->xlator_path = o->xlator_path;
-	if (g->loop && loop_is_sim(g->loop))
-		g->client_id = loop_random(g->loop);
-	else if (getrandom(&g->client_id, sizeof g->client_id, 0) != sizeof g->client_id)
-		g->client_id = 0;
-	g->client_id |= 1;
-	g->lru_limit = o->inode_lru_limit ? o->inode_lru_limit : GRAPH_LRU_DEFAULT;
-	int err = add_volumes(g, o);
-	if (!err)
-		g->top = choose_top(g, o->top);
-	if (!err && !diag_errors(diag))
-		check_all(g);
-	if (!err && g->top && g->loop) {
-		g->pool = pool_new(g->loop, "gf-work",
-				   o->workers ? o->workers : GRAPH_WORKERS_DEFAULT);
-		if (!g->pool)
-			no_memory(g);
-	}
-	if (err || !g->top || diag_errors(diag)) {
-		graph_free(g);
-		return NULL;
-	}
-	for (uint32_t i = 0; i < g->nr_xlators; i++)
-		link_next(g->xlators[i]);
-	return g;
-}
+/* ---- volumes that the file does not name ---- */
 
 /* Appends a copy of s to the strings of an implicit volume. */
 static const char *keep_string(char **at, const char *s)
@@ -383,24 +329,192 @@ static struct vf_volume *implicit_volume(const char *type, const char *name,
 	return v;
 }
 
+/* A translator that the file does not name, in nobody's list yet.  NULL after a problem was told. */
+static struct xlator *implicit_new(struct graph *g, const char *type, const char *name,
+				   const char *const *options)
+{
+	struct vf_volume **all = realloc(g->implicit, (g->nr_implicit + 1) * sizeof *all);
+	struct vf_volume *v = all ? implicit_volume(type, name, options) : NULL;
+
+	if (all)
+		g->implicit = all;
+	if (!v) {
+		no_memory(g);
+		return NULL;
+	}
+	g->implicit[g->nr_implicit++] = v;
+	return xlator_new(g, v, &(struct graph_options){ .xlator_path = g->xlator_path });
+}
+
+/* Puts xl at a place in the list: behind its children, before its parents. */
+static int insert_at(struct graph *g, struct xlator *xl, uint32_t at)
+{
+	struct xlator **all = realloc(g->xlators, (g->nr_xlators + 1) * sizeof *all);
+
+	if (!all)
+		return -ENOMEM;
+	g->xlators = all;
+	memmove(all + at + 1, all + at, (g->nr_xlators - at) * sizeof *all);
+	all[at] = xl;
+	g->nr_xlators++;
+	for (uint32_t i = at; i < g->nr_xlators; i++)
+		all[i]->index = i;
+	return 0;
+}
+
+/* The translator above `kid` that the file does not name, if there is one already. */
+static struct xlator *find_above(const struct graph *g, const struct xlator *kid, const char *type)
+{
+	for (int i = 0; i < kid->nr_parents; i++)
+		if (!kid->parents[i]->volume->name.pos.line && strcmp(kid->parents[i]->type->name, type) == 0)
+			return kid->parents[i];
+	return NULL;
+}
+
+static struct xlator *put_above(struct graph *g, struct xlator *kid, const char *type)
+{
+	char name[300];
+
+	snprintf(name, sizeof name, "%s.%s", kid->name, strchr(type, '/') + 1);
+	struct xlator *xl = implicit_new(g, type, name, NULL);
+	if (!xl)
+		return NULL;
+	if (insert_at(g, xl, kid->index + 1)) {
+		xlator_free(xl);
+		no_memory(g);
+		return NULL;
+	}
+	if (set_children(xl, &kid, 1) || set_options(g, xl)) {
+		no_memory(g);
+		return NULL;
+	}
+	xl->well_set = true;
+	return xl;
+}
+
+static void remove_parent(struct xlator *kid, const struct xlator *parent)
+{
+	for (int i = 0; i < kid->nr_parents; i++) {
+		if (kid->parents[i] != parent)
+			continue;
+		kid->nr_parents--;
+		memmove(kid->parents + i, kid->parents + i + 1, (kid->nr_parents - i) * sizeof *kid->parents);
+		memmove(kid->parent_child + i, kid->parent_child + i + 1,
+			(kid->nr_parents - i) * sizeof *kid->parent_child);
+		return;
+	}
+}
+
+/* Is there a storage below, and no translator of this type yet? */
+static bool lacks_above(const struct xlator *xl, const char *type)
+{
+	for (; xl->nr_children == 1; xl = xl->children[0])
+		if (strcmp(xl->type->name, type) == 0)
+			return false;
+	return xl->type->directory != NULL;
+}
+
+/* What xlator_type.needs_above asks for. */
+static void put_in_needed(struct graph *g)
+{
+	for (uint32_t i = 0; i < g->nr_xlators; i++) {
+		struct xlator *xl = g->xlators[i];
+		const char *type = xl->type->needs_above;
+
+		for (int k = 0; type && k < xl->nr_children; k++) {
+			struct xlator *kid = xl->children[k];
+
+			if (!lacks_above(kid, type))
+				continue;
+			struct xlator *above = find_above(g, kid, type);
+			if (!above)
+				above = put_above(g, kid, type);
+			if (!above)
+				return;
+			remove_parent(kid, xl);
+			xl->children[k] = above;
+			if (add_parent(above, xl, k))
+				return no_memory(g);
+		}
+		i = xl->index;		/* it may have moved up */
+	}
+}
+
+static struct xlator *choose_top(struct graph *g, const char *name)
+{
+	const struct vf_volume *v = name ? volfile_find(g->file, name) : volfile_top(g->file);
+
+	if (name && !v)
+		diag_add(g->diag, DIAG_ERROR, &(struct diag_source){ .file = g->file->source.file },
+			 (struct vf_pos){ 0, 0 }, 0, "there is no volume \"%s\" (--volume-name)",
+			 name);
+	return v && v->name.text ? graph_find(g, v->name.text) : NULL;
+}
+
+/* What translators have to say about their options as a whole, when each of these is right. */
+static void check_all(struct graph *g)
+{
+	for (uint32_t i = 0; i < g->nr_xlators; i++)
+		if (g->xlators[i]->type->check && g->xlators[i]->well_set)
+			g->xlators[i]->type->check(g->xlators[i]);
+}
+
+struct graph *graph_new(struct volfile *file, const struct graph_options *o, struct diag *diag)
+{
+	struct graph *g = calloc(1, sizeof *g);
+
+	if (!g) {
+		diag_add(diag, DIAG_ERROR, NULL, (struct vf_pos){ 0, 0 }, 0, "out of memory");
+		volfile_free(file);
+		return NULL;
+	}
+	g->file = file;
+	g->loop = o->loop;
+	g->diag = diag;
+	g->strict = o->strict;
+	g->xlator_path = o->xlator_path;
+	if (g->loop && loop_is_sim(g->loop))
+		g->client_id = loop_random(g->loop);
+	else if (getrandom(&g->client_id, sizeof g->client_id, 0) != sizeof g->client_id)
+		g->client_id = 0;
+	g->client_id |= 1;
+	g->lru_limit = o->inode_lru_limit ? o->inode_lru_limit : GRAPH_LRU_DEFAULT;
+	int err = add_volumes(g, o);
+	if (!err && !g->incomplete)
+		put_in_needed(g);
+	g->top = choose_top(g, o->top);
+	check_all(g);
+	if (!err && g->top && g->loop) {
+		g->pool = pool_new(g->loop, "gf-work",
+				   o->workers ? o->workers : GRAPH_WORKERS_DEFAULT);
+		if (!g->pool)
+			no_memory(g);
+	}
+	if (err || !g->top || diag_errors(diag)) {
+		graph_free(g);
+		return NULL;
+	}
+	for (uint32_t i = 0; i < g->nr_xlators; i++)
+		link_next(g->xlators[i]);
+	return g;
+}
+
 int graph_push(struct graph *g, const char *type, const char *name, const char *const *options)
 {
 	unsigned before = diag_errors(g->diag);
 
-	assert(!g->implicit && !g->inodes);
-	g->implicit = implicit_volume(type, name, options);
-	if (!g->implicit)
-		return -ENOMEM;
-	struct xlator *xl = xlator_new(g, g->implicit,
-				       &(struct graph_options){ .xlator_path = g->xlator_path });
+	assert(!g->inodes);
+	struct xlator *xl = implicit_new(g, type, name, options);
 	if (!xl)
 		return -EINVAL;
-	xl->index = g->nr_xlators;
-	g->xlators[g->nr_xlators++] = xl;
-	int err = set_children(xl, &g->top, 1);
-	if (err)
+	int err = insert_at(g, xl, g->nr_xlators);
+	if (err) {
+		xlator_free(xl);
 		return err;
-	err = set_options(g, xl);
+	}
+	err = set_children(xl, &g->top, 1);
+	if (!err)
+		err = set_options(g, xl);
 	if (err || diag_errors(g->diag) > before)
 		return err ? err : -EINVAL;
 	if (xl->type->check && (err = xl->type->check(xl)))
@@ -509,6 +623,8 @@ void graph_free(struct graph *g)
 	for (uint32_t i = 0; i < g->nr_xlators; i++)
 		xlator_free(g->xlators[i]);
 	free(g->xlators);
+	for (uint32_t i = 0; i < g->nr_implicit; i++)
+		free(g->implicit[i]);
 	free(g->implicit);
 	volfile_free(g->file);
 	free(g);
@@ -536,6 +652,22 @@ static void dump_xlator(struct xlator *xl, struct dump *d)
 		xl->type->dump(xl, d);
 }
 
+struct calls_dump {
+	struct dump *d;
+	uint32_t nr;
+};
+
+static void dump_call(void *arg, const char *line)
+{
+	struct calls_dump *c = arg;
+	char key[32];
+
+	if (c->nr == 0)
+		dump_section(c->d, "calls under way");
+	snprintf(key, sizeof key, "call.%u", c->nr++);
+	dump_value(c->d, key, "%s", line);
+}
+
 void graph_dump(struct graph *g, struct dump *d)
 {
 	struct inode_counts c = inode_table_counts(g->inodes);
@@ -551,6 +683,7 @@ void graph_dump(struct graph *g, struct dump *d)
 	dump_u64(d, "workers.done", p.done);
 	dump_u64(d, "workers.queued", p.queued);
 	dump_u64(d, "workers.max-queued", p.max_queued);
+	calls_tell(g, dump_call, &(struct calls_dump){ .d = d });
 	for (uint32_t i = 0; i < g->nr_xlators; i++)
 		dump_xlator(g->xlators[i], d);
 }

@@ -24,7 +24,8 @@ struct graph {
 	struct xlator **xlators;	/* children before parents */
 	uint32_t nr_xlators;
 	struct xlator *top;		/* the last volume, or the one asked for; under mount/fuse when there is one */
-	struct vf_volume *implicit;	/* the description of a volume that the file does not name (graph_push) */
+	struct vf_volume **implicit;	/* descriptions of volumes that the file does not name ... */
+	uint32_t nr_implicit;		/* ... put in by xlator_type.needs_above, and by graph_push */
 	uint64_t client_id;		/* random, not 0: who we are in txns */
 	uint64_t next_txn;
 	void (*on_event)(struct graph *g, enum xl_event what, void *data);	/* what reaches the top */
@@ -34,6 +35,7 @@ struct graph {
 	const char *const *xlator_path;	/* borrowed from the options */
 	uint32_t lru_limit;
 	bool strict;
+	bool incomplete;		/* while the file is judged: a volume could not be loaded or linked */
 };
 
 struct graph_options {

@@ -44,6 +44,15 @@ uint64_t gfid_ino(const struct gfid *g)
 	return ino > 1 ? ino : ino + 2;
 }
 
+uint64_t gfid_prefix(const struct gfid *g)
+{
+	uint64_t prefix = 0;
+
+	for (int i = 0; i < 8; i++)
+		prefix = prefix << 8 | g->b[i];
+	return prefix;
+}
+
 const char *gfid_str(const struct gfid *g, char out[GFID_STR])
 {
 	static const char hex[] = "0123456789abcdef";

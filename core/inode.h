@@ -45,6 +45,8 @@ bool gfid_is_none(const struct gfid *g);
 uint64_t gfid_hash(const struct gfid *g);	/* of all its bytes, the same everywhere */
 /* The inode number that people see: never 0, below 2^63, 1 for the root. */
 uint64_t gfid_ino(const struct gfid *g);
+/* Its first 8 bytes as a number, the most significant one first. */
+uint64_t gfid_prefix(const struct gfid *g);
 /* As 8-4-4-4-12 hexadecimal digits. */
 enum { GFID_STR = 37 };
 const char *gfid_str(const struct gfid *g, char out[GFID_STR]);

@@ -2,7 +2,7 @@
 lib_LTLIBRARIES += libglusterfs.la
 libglusterfs_la_SOURCES = \
 	core/buf.c core/buf.h \
-	core/call.c core/call.h \
+	core/call.c core/call.h core/call-tell.c \
 	core/dict.c core/dict.h \
 	core/dirents.c core/dirents.h \
 	core/dump.c core/dump.h \

@@ -284,8 +284,12 @@ static void real_free(struct loop *l)
 	uv_run(&r->uv, UV_RUN_NOWAIT);
 	/*
 	 * Busy: a resolver thread is still inside getaddrinfo() for somebody who no longer wants to know and
-	 * will report to this memory, in up to a minute.  Leaving it there is better than waiting.
+	 * will report to this memory, in up to a minute.  Leaving it there is better than waiting, but where leaks are
+	 * looked for.
 	 */
+#ifdef __SANITIZE_ADDRESS__
+	uv_run(&r->uv, UV_RUN_DEFAULT);
+#endif
 	if (uv_loop_close(&r->uv) == 0)
 		free(r);
 }

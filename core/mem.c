@@ -34,6 +34,8 @@ struct mem_end {			/* conn.impl */
 	size_t bytes;			/* in first */
 	size_t arrived;			/* of those, what can be read */
 	bool ended;			/* the peer is gone: nothing comes after what is under way */
+	bool waits;			/* to connect, in vain: mem_part() */
+	uint32_t timeout_ms;
 	struct timer timer;		/* connects, then delivers */
 	char name[];
 };
@@ -41,6 +43,7 @@ struct mem_end {			/* conn.impl */
 struct mem_name {			/* listener.impl */
 	struct mem_name *next;
 	struct listener *listener;
+	bool apart;			/* mem_part() */
 	char name[];
 };
 
@@ -224,6 +227,13 @@ static void mem_connect_now(struct timer *t)
 		conn_fail(c, -ECONNREFUSED, "cannot connect to %s: nobody listens", c->peer);
 		return;
 	}
+	if (n->apart) {
+		if (e->waits)
+			return conn_fail(c, -ETIMEDOUT, "cannot connect to %s: no answer", c->peer);
+		e->waits = true;
+		timer_start(&e->timer, c->loop, e->timeout_ms, mem_connect_now);
+		return;
+	}
 	sc = conn_new(c->transport, c->loop);
 	s = sc ? mem_end_new(sc, e->name) : NULL;
 	if (!s) {
@@ -243,12 +253,12 @@ static int mem_connect(struct conn *c, const struct transport_address *to, uint3
 {
 	struct mem_end *e;
 
-	(void)timeout_ms;	/* it is quick */
 	if (!to->host)
 		return -EINVAL;
 	e = mem_end_new(c, to->host);
 	if (!e)
 		return -ENOMEM;
+	e->timeout_ms = timeout_ms;
 	timer_start_ns(&e->timer, c->loop, mem_delay_ns(c->loop), mem_connect_now);
 	return 0;
 }
@@ -292,6 +302,17 @@ void mem_cut(struct loop *l, const char *name)
 			return;
 		conn_fail(e->conn, -ECONNRESET, "the connection to mem:%s was cut", name);
 	}
+}
+
+void mem_part(struct loop *l, const char *name, bool apart)
+{
+	struct mem_net *net = l->mem;
+
+	for (struct mem_name *n = net ? net->names : NULL; n; n = n->next)
+		if (strcmp(n->name, name) == 0)
+			n->apart = apart;
+	if (apart)
+		mem_cut(l, name);
 }
 
 static int mem_listen(struct listener *s, const struct transport_address *at, char error[256])

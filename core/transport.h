@@ -92,5 +92,7 @@ void conn_close(struct conn *c, int err, bool silent);
 /* Tests and the simulation: every connection made by this name of the mem transport is lost, on both sides, and
  * with it what was under way. */
 void mem_cut(struct loop *l, const char *name);
+/* The same, and until it is undone nobody can connect by this name, which somebody listens on: attempts time out. */
+void mem_part(struct loop *l, const char *name, bool apart);
 
 #endif

@@ -5,7 +5,7 @@
  * The header has a fixed layout, so that it costs a few nanoseconds:
  *
  *	all		u8 kind (bit 7: groups follow) | u8 op | u16 flags | u64 xid
- *	requests	u64 session, txn, view, lease, committed | u32 uid, gid, pid, deadline
+ *	requests	u64 session, txn, view, grant, committed | u32 uid, gid, pid, deadline
  *			| u64 lk_owner, and when bit 7 is set: u32 number (not 0), u32 each
  *	others		i32 ret
  */
@@ -107,7 +107,7 @@ static uint8_t *put_request_fields(uint8_t *p, const struct wire_header *h)
 	p = st64(p, h->session);
 	p = st64(p, h->txn);
 	p = st64(p, h->view);
-	p = st64(p, h->lease);
+	p = st64(p, h->grant);
 	p = st64(p, h->committed);
 	p = st32(p, h->uid);
 	p = st32(p, h->gid);
@@ -127,7 +127,7 @@ void wire_put_header(struct wire *w, const struct wire_header *h)
 	bool groups = request && h->nr_groups > 0;
 	uint8_t *p;
 
-	assert(h->kind >= WIRE_HELLO && h->kind <= WIRE_EVENT);
+	assert(h->kind >= WIRE_HELLO && h->kind <= WIRE_KIND_LAST);
 	if (groups && h->nr_groups > WIRE_MAX_GROUPS) {
 		wire_fail(w, -EMSGSIZE);
 		return;
@@ -167,7 +167,7 @@ static void get_request_fields(struct wire *w, struct wire_header *h, bool group
 	h->session = ld64(&p);
 	h->txn = ld64(&p);
 	h->view = ld64(&p);
-	h->lease = ld64(&p);
+	h->grant = ld64(&p);
 	h->committed = ld64(&p);
 	h->uid = ld32(&p);
 	h->gid = ld32(&p);
@@ -191,7 +191,7 @@ void wire_get_header(struct wire *w, struct wire_header *h)
 	h->op = *p++;
 	h->flags = ld16(&p);
 	h->xid = ld64(&p);
-	if (h->kind < WIRE_HELLO || h->kind > WIRE_EVENT || (groups && h->kind != WIRE_REQUEST) ||
+	if (h->kind < WIRE_HELLO || h->kind > WIRE_KIND_LAST || (groups && h->kind != WIRE_REQUEST) ||
 	    ((h->kind == WIRE_REQUEST || h->kind == WIRE_REPLY) && h->op >= FOP_COUNT))
 		wire_fail(w, -EPROTO);
 	else if (h->kind == WIRE_REQUEST)

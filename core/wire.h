@@ -26,10 +26,11 @@ enum {
 	WIRE_NAME_MAX = 255, WIRE_STR_MAX = 4096,
 };
 
-enum wire_kind { WIRE_HELLO = 1, WIRE_HELLO_REPLY, WIRE_REQUEST, WIRE_REPLY, WIRE_CANCEL, WIRE_RELEASE, WIRE_PING, WIRE_PONG, WIRE_EVENT };
+enum wire_kind { WIRE_HELLO = 1, WIRE_HELLO_REPLY, WIRE_REQUEST, WIRE_REPLY, WIRE_CANCEL, WIRE_RELEASE, WIRE_PING, WIRE_PONG, WIRE_EVENT,
+	WIRE_RESUME, WIRE_BYE, WIRE_KIND_LAST = WIRE_BYE };
 
 /*
- * The header of every message.  session, txn, view, lease and grants belong to the replication
+ * The header of every message.  session, txn, view, grant and committed belong to the replication
  * protocol; they are carried from the first version on, also where nobody reads them yet.
  */
 struct wire_header {
@@ -39,7 +40,7 @@ struct wire_header {
 	int32_t  ret;			/* reply: the answer */
 	uint64_t xid;			/* of a request, repeated by its reply; unique within a connection */
 	/* requests only: */
-	uint64_t session, txn, view, lease, committed;
+	uint64_t session, txn, view, grant, committed;
 	uint32_t uid, gid, pid, deadline_ms;	/* 0: none */
 	uint64_t lk_owner;
 	uint32_t nr_groups;

@@ -245,6 +245,9 @@ void xl_warning(struct xlator *xl, const char *key, const char *fmt, ...)
 {
 	va_list ap;
 
+	/* "There is no volume x" is not true of one that could not be loaded. */
+	if (xl->graph->incomplete)
+		return;
 	va_start(ap, fmt);
 	say(xl, DIAG_WARNING, key, fmt, ap);
 	va_end(ap);
@@ -265,6 +268,13 @@ bool xl_option_match(const struct xlator *xl, const char *pattern, size_t n, con
 	return false;
 }
 
+const char *xl_directory(const struct xlator *xl)
+{
+	while (!xl->type->directory && xl->nr_children == 1)
+		xl = xl->children[0];
+	return xl->type->directory ? xl->type->directory(xl) : NULL;
+}
+
 void xl_busy(struct xlator *xl, int plus_or_minus)
 {
 	assert(plus_or_minus > 0 || xl->busy >= (uint32_t)-plus_or_minus);
@@ -283,9 +293,9 @@ uint64_t call_new_txn(struct graph *g)
  * two. The first two bytes, which choose the directory of the handle on a brick, stay the same for
  * 4,096 txns: a burst of creates touches one such directory, not 4,096.
  */
-struct gfid call_new_gfid(struct graph *g, uint64_t txn)
+struct gfid txn_gfid(uint64_t client, uint64_t txn)
 {
-	uint64_t key[2] = { g->client_id, txn };
+	uint64_t key[2] = { client, txn };
 	XXH128_hash_t h = XXH3_128bits(key, sizeof key);
 	struct gfid gfid;
 
@@ -296,4 +306,9 @@ struct gfid call_new_gfid(struct graph *g, uint64_t txn)
 	if (gfid_is_none(&gfid) || gfid_equal(&gfid, &gfid_root))
 		gfid.b[8] ^= 0x80;
 	return gfid;
+}
+
+struct gfid call_new_gfid(struct graph *g, uint64_t txn)
+{
+	return txn_gfid(g->client_id, txn);
 }

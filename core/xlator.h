@@ -74,7 +74,15 @@ struct identity {
 	uint64_t client;		/* txn: who started it (graph->client_id there) ... */
 	uint64_t txn;			/* ... and its number, to recognise a repetition; 0: none */
 	uint32_t deadline_ms;		/* 0: none */
+	/* of the replication protocol (xlators/replication), 0: none of it */
+	uint64_t view;			/* the view of the replica set that the caller works in */
+	uint64_t grant;			/* the place that home gave this change in its order; 0: it is home that is asked */
+	uint64_t committed;		/* a txn of this client that all members have executed */
+	bool impose;			/* what it does replaces the state here by that of home, under `grant` */
 	bool enforce;			/* the storage checks permissions for uid, gid, groups (squashed, or not checked by a kernel) */
+	/* It has no CAP_FSETID: its changes of data and its ACLs take set-user-id and set-group-id away, by the
+	 * rules for uid, gid, groups. */
+	bool kill_priv;
 };
 
 /* Continuations.  ret is >= 0 or -errno; reply is borrowed, NULL when ret < 0. */
@@ -117,6 +125,7 @@ enum xl_event {			/* upwards unless said otherwise */
 	XL_CHILD_DOWN,		/* it does not; data: const char *reason or NULL */
 	XL_CHILD_FAILED,	/* it will not, until somebody changes something (auth rejected, no such volume); data: const char *reason */
 	XL_INVALIDATE,		/* data: struct inode *, what was cached about it is no longer valid */
+	XL_WANTS_GROUPS,	/* a storage below checks permissions: calls are to bring the supplementary groups */
 	XL_UNMOUNTED,		/* somebody ended the mount (umount): the process has nothing left to do */
 };
 
@@ -158,12 +167,22 @@ struct xlator_type {
 		void (*any)(struct frame *f);	/* for every operation without a handler of its own */
 	} fops;
 
+	/*
+	 * A directory of the file system in which this volume keeps its files, for what translators above must keep as
+	 * safe as these; valid after init.  NULL: none.  Asked of the storage by xl_directory().
+	 */
+	const char *(*directory)(const struct xlator *xl);
+	/* The type of a translator that is to be put above each subvolume that has such a directory below it, when the
+	 * volume file has not done so.  NULL: none. */
+	const char *needs_above;
+
 	/* How many of its subvolumes may be away while it still serves; asked before init, options are stored
 	 * (--explain).  NULL: none. */
 	uint32_t (*tolerates)(const struct xlator *xl);
-	/* What one row cannot say: options that need or exclude each other, or name other volumes.  Asked when all
-	 * options are stored and all volumes are linked to each other, also by --check; touches nothing outside of
-	 * the graph and allocates nothing.  0 or -errno after xl_error(). */
+	/* What one row cannot say: options that need or exclude each other, or name other volumes.  Asked when the
+	 * options of all volumes are stored and those of this one are right, also by --check; touches nothing outside
+	 * of the graph and allocates nothing.  Other volumes may be wrong (all problems of a file are told at once):
+	 * nr_children is 0 when one of ours is, and warnings are not shown.  0 or -errno after xl_error(). */
 	int  (*check)(struct xlator *xl);
 };
 enum { XL_MANY = 0xffff };
@@ -190,6 +209,7 @@ struct xlator {
 	void *handle;			/* of dlopen */
 	bool up;			/* the last XL_CHILD_UP or DOWN that it told */
 	bool inited, started;
+	bool well_set;			/* each option by itself was right */
 	uint32_t busy;			/* xl_busy */
 };
 
@@ -231,6 +251,17 @@ void *frame_alloc(struct frame *f, size_t size);
 char *frame_strdup(struct frame *f, const char *s);
 const struct identity *frame_identity(const struct frame *f);
 /*
+ * What f winds from now on is done as `id`, which must live until f is answered.  Returns the identity until now;
+ * whoever changed it puts it back before f is answered.
+ */
+const struct identity *frame_set_identity(struct frame *f, const struct identity *id);
+/*
+ * A word beside an answer, for protocols between translators: set below before an answer, read in the continuation;
+ * 0: there was none.
+ */
+void frame_set_note(struct frame *f, uint64_t note);
+uint64_t frame_note(const struct frame *f);
+/*
  * f waits for something that may take for ever (a lock, a peer): when the caller gives up, cancel(f) runs; it
  * answers f (-EINTR), or starts what will.  NULL: not any more.
  */
@@ -270,6 +301,8 @@ struct identity *call_identity(struct frame *root);
 /* A number for a change, and the gfid that it gives to what it creates. */
 uint64_t call_new_txn(struct graph *g);
 struct gfid call_new_gfid(struct graph *g, uint64_t txn);
+/* The same below a server: of identity->client and identity->txn. */
+struct gfid txn_gfid(uint64_t client, uint64_t txn);
 
 /* ---- for translators ---------------------------------------------------------------------- */
 
@@ -291,6 +324,8 @@ void xl_error(struct xlator *xl, const char *key, const char *fmt, ...) __attrib
 void xl_warning(struct xlator *xl, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* The n-th option of the volume whose key matches a pattern (fnmatch): its key and value, or false. */
 bool xl_option_match(const struct xlator *xl, const char *pattern, size_t n, const char **key, const char **value);
+/* What the storage below xl answers, if each volume on the way has one subvolume; or NULL. */
+const char *xl_directory(const struct xlator *xl);
 /* +1 while something must finish before the graph may be freed. */
 void xl_busy(struct xlator *xl, int plus_or_minus);
 
