@@ -9,13 +9,19 @@
  * know: then only the ids change, so that what is created belongs to the caller, and the
  * capabilities stay (SECBIT_NO_SETUID_FIXUP: else the kernel would drop them with the uid).
  * identity->enforce says that nobody has checked: then the groups change too and every capability
- * that the file system asks for goes.
+ * that the file system asks for goes.  identity->kill_priv says that the caller cannot keep
+ * set-user-id bits (CAP_FSETID): where there are any, ids and groups change too, as it depends on them
+ * which bits go.
+ *
+ * The umask is a thread's own too once it has its own file system state (CLONE_FS): where a default ACL
+ * takes its place only the file system knows.
  *
  * Limitation: the thread's own supplementary groups are not restored but emptied, as root needs
  * none.
  */
 #include <linux/capability.h>
 #include <linux/securebits.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -38,6 +44,7 @@ static const uint64_t file_caps =
  */
 static _Thread_local __attribute__((tls_model("initial-exec"))) struct {
 	bool known, keeps;	/* keeps: changing the uid leaves the capabilities alone */
+	bool asked_umask, own_umask;
 	uint64_t effective, permitted, inheritable;
 } self;
 
@@ -80,21 +87,25 @@ int caller_begin(const struct identity *id, unsigned how, struct posix_caller *c
 	int ret = 0;
 
 	c->did = 0;
-	if (!whole && !(how & CALLER_KILLS_PRIV) &&
+	if (!whole && !(how & (CALLER_KILLS_PRIV | CALLER_LIMITED)) &&
 	    (!(how & CALLER_OWNS) || (id->uid == 0 && id->gid == 0)))
 		return 0;
 	if (!self.known)
 		caller_learn();
 	caps = self.effective;
-	if (whole && id->uid != 0) {
+	if ((whole && id->uid != 0) || (how & CALLER_KILLS_PRIV)) {
 		if (syscall(SYS_setgroups, (size_t)id->nr_groups, id->groups) < 0)
 			return -errno;
 		c->did |= DID_GROUPS;
-		caps &= ~file_caps;
 	}
+	if (whole && id->uid != 0)
+		caps &= ~file_caps;
 	if (how & CALLER_KILLS_PRIV)
 		caps &= ~BIT(CAP_FSETID);
-	if ((whole || (how & CALLER_OWNS)) && (id->uid || id->gid)) {
+	if (how & CALLER_LIMITED)
+		caps &= ~BIT(CAP_SYS_RESOURCE);
+	if ((whole || (how & (CALLER_OWNS | CALLER_KILLS_PRIV | CALLER_LIMITED))) &&
+	    (id->uid || id->gid)) {
 		caller_set_ids(id->uid, id->gid);
 		c->did |= DID_IDS;
 	}
@@ -119,6 +130,20 @@ void caller_end(struct posix_caller *c)
 		syscall(SYS_setgroups, (size_t)0, NULL);
 	c->did = 0;
 	errno = saved;
+}
+
+int umask_begin(uint32_t mask)
+{
+	if (!self.asked_umask)
+		self.own_umask = unshare(CLONE_FS) == 0;
+	self.asked_umask = true;
+	return self.own_umask ? (int)umask(mask & 0777) : -1;
+}
+
+void umask_end(int before)
+{
+	if (before >= 0)
+		umask(before);
 }
 
 int caller_check_process(void)

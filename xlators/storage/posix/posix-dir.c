@@ -13,8 +13,12 @@
  *
  * Two names may have the same hash: a page or a window never ends between them.
  *
- * Limitation: memory of about 3 MB for a listing of a large directory; n / WINDOW scans for n
- * entries.
+ * A window of a large directory is about 3 MB, and it is of use only while a listing goes on: it
+ * goes with the end of the listing, and when all of them are more than listing-memory, the one
+ * that was not used for the longest time goes and is read again when it is wanted.  For that the
+ * loop keeps them in a list (begin and finish; run() is on a worker while listings > 0).
+ *
+ * Limitation: n / WINDOW scans for n entries.
  */
 #include <dirent.h>
 #include <stdlib.h>
@@ -30,6 +34,7 @@ enum {
 	LONG_DIRECTORY = 32 << 10,			/* st_size: more than a few hundred names */
 	/* entries with attributes; about their bytes on disk, too */
 	LONG_PAGE = 64,
+	LONG_PAGE_PLAIN = 256,				/* entries without */
 	/* bytes of an answer, whatever was asked for */
 	PAGE_MAX = 1 << 20,
 };
@@ -48,6 +53,10 @@ struct posix_window {			/* all entries with from < cookie <= the last one's */
 	struct entry *entries;
 	char *names;
 	size_t names_used, names_room;
+	/* loop only: */
+	TAILQ_ENTRY(posix_window) link;	/* p->windows, most recently used last */
+	struct posix_fd *pfd;
+	size_t counted;			/* bytes of it in p->window_bytes */
 };
 
 struct kernel_dirent {			/* struct linux_dirent64 */
@@ -66,13 +75,40 @@ static uint64_t name_cookie(const char *name, size_t len)
 
 /* ---- windows ------------------------------------------------------------------------- */
 
-void posix_window_free(struct posix_window *w)
+static void window_uncount(struct posix *p, struct posix_window *w)
 {
+	if (!w->counted)
+		return;
+	p->window_bytes -= w->counted;
+	w->counted = 0;
+	TAILQ_REMOVE(&p->windows, w, link);
+}
+
+void posix_window_free(struct posix *p, struct posix_fd *pfd)
+{
+	struct posix_window *w = pfd->window;
+
 	if (!w)
 		return;
+	window_uncount(p, w);
 	free(w->entries);
 	free(w->names);
 	free(w);
+	pfd->window = NULL;
+}
+
+/* Back to listing-memory, as far as windows are not in use. */
+static void windows_shrink(struct posix *p)
+{
+	struct posix_window *w, *next;
+
+	for (w = TAILQ_FIRST(&p->windows); w && p->window_bytes > p->listing_memory; w = next) {
+		next = TAILQ_NEXT(w, link);
+		if (!w->pfd->listings) {
+			posix_window_free(p, w->pfd);
+			p->windows_dropped++;
+		}
+	}
 }
 
 static int window_add(struct posix_window *w, uint64_t cookie, uint8_t type, const char *name,
@@ -262,16 +298,20 @@ static int entry_attr(const struct page *pg, const char *name, uint8_t type, str
 	int ret;
 
 	*a = (struct attr){ .mode = DTTOIF(type) };
-	if (!pg->plus && type != DT_UNKNOWN)
-		return 0;
+	if (!pg->plus && type != DT_UNKNOWN) {
+		/* the number of the entry comes from its identity */
+		ret = posix_gfid_get(pg->op->pfd->fd, name, &a->gfid);
+		return ret == -ENODATA ? 0 : ret;
+	}
 	ret = posix_statx(pg->op->pfd->fd, name, AT_SYMLINK_NOFOLLOW, &stx);
 	if (ret < 0)
 		return ret;
 	a->mode = stx.stx_mode & S_IFMT;
-	if (!pg->plus || (stx.stx_nlink == 1 && !S_ISDIR(stx.stx_mode)))
-		return 0;			/* without a handle yet: a lookup makes it */
 	ret = posix_gfid_get(pg->op->pfd->fd, name, &g);
 	if (ret == 0)
+		a->gfid = g;
+	/* without a handle yet: a lookup makes it */
+	if (ret == 0 && pg->plus && (stx.stx_nlink > 1 || S_ISDIR(stx.stx_mode)))
 		posix_attr_fill(a, &stx, &g);
 	return ret == -ENODATA ? 0 : ret;
 }
@@ -287,18 +327,21 @@ static int page_add(struct page *pg, const char *name, uint64_t cookie, const st
 
 static int page_dots(struct page *pg)
 {
-	struct attr a = { .mode = S_IFDIR };
+	const struct gfid *g = &pg->fd->inode->gfid;
+	struct attr a = { .mode = S_IFDIR, .gfid = *g };
 	int ret = 0;
 
 	if (pg->at < COOKIE_DOT) {
 		if (pg->plus)
 			ret = posix_attr_at(pg->op->pfd->fd, "", AT_EMPTY_PATH,
-					    &pg->fd->inode->gfid, &a);
+					    g, &a);
 		if (ret == 0)
 			ret = page_add(pg, ".", COOKIE_DOT, &a);
 	}
 	if (ret == 0 && pg->at < COOKIE_DOTDOT) {
 		a = (struct attr){ .mode = S_IFDIR };
+		if (posix_handle_parent(pg->op->p, g, &a.gfid) < 0)
+			a.gfid = gfid_none;
 		ret = page_add(pg, "..", COOKIE_DOTDOT, &a);
 	}
 	return ret;
@@ -368,6 +411,34 @@ void posix_readdir_run(struct posix_op *op)
 	op->ret = pg.out ? page_run(&pg) : -ENOMEM;
 }
 
+int posix_readdir_begin(struct posix_op *op)
+{
+	op->lists = true;
+	op->pfd->listings++;
+	return 0;
+}
+
+void posix_readdir_finish(struct posix_op *op)
+{
+	struct posix_fd *pfd = op->pfd;
+	struct posix *p = op->p;
+
+	if (!op->lists)
+		return;			/* it was not even begun */
+	pfd->listings--;
+	struct posix_window *w = pfd->window;
+	if (!w)
+		return;
+	if (pfd->listings == 0 && op->ret >= 0 && op->reply.readdir.entries->nr == 0)
+		return posix_window_free(p, pfd);
+	window_uncount(p, w);
+	w->pfd = pfd;
+	w->counted = sizeof *w + w->room * sizeof *w->entries + w->names_room;
+	p->window_bytes += w->counted;
+	TAILQ_INSERT_TAIL(&p->windows, w, link);
+	windows_shrink(p);
+}
+
 bool posix_readdir_is_long(struct posix_op *op)
 {
 	const struct readdir_args *a = op->args;
@@ -377,8 +448,7 @@ bool posix_readdir_is_long(struct posix_op *op)
 
 	if (scan && op->pfd->dir_size > LONG_DIRECTORY)
 		return true;
-	if (op->frame->op == FOP_readdir)
-		return false;
 	there = scan ? op->pfd->dir_size / LONG_PAGE : w->nr - window_find(w, a->offset);
-	return (nr < there ? nr : there) > LONG_PAGE;
+	return (nr < there ? nr : there) >
+	       (op->frame->op == FOP_readdir ? LONG_PAGE_PLAIN : LONG_PAGE);
 }

@@ -5,8 +5,8 @@
  * Keyed by identity, least recently used goes first.  An entry that somebody uses is pinned: it
  * leaves the table when it must, its descriptor is closed with the last pin.
  *
- * This is the one file of storage/posix with a lock: workers find directories here by themselves
- * while they walk up from one to the next, and the loop would otherwise have to resolve for them,
+ * With posix-use.c this is the one file of storage/posix with a lock: workers find directories here
+ * by themselves while they walk up from one to the next, and the loop would otherwise have to resolve for them,
  * blocking.  It is held for a table lookup, never over a system call that waits.
  *
  * A directory that was opened before it was removed must not be put in after it: `generation`
@@ -144,6 +144,13 @@ void dircache_drop(struct posix_dircache *c, const struct gfid *g)
 		d = entry_remove(c, d);
 	pthread_mutex_unlock(&c->lock);
 	entry_free(d);
+}
+
+void dircache_pin(struct posix_dircache *c, struct posix_dir *d)
+{
+	pthread_mutex_lock(&c->lock);
+	d->pins++;
+	pthread_mutex_unlock(&c->lock);
 }
 
 void dircache_unpin(struct posix_dircache *c, struct posix_dir *d)

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * posix-entry.c - names: lookup, what makes them and what removes them.
+ * posix-entry.c - names: lookup, and what makes new objects (posix-unlink.c has the rest).
  *
  * A new object gets its name first, then its identity, then its handle; when something fails on the
  * way all of it is taken back.  After a crash in between, an object without identity or handle is
- * adopted or repaired by the next lookup of its name.  Removing goes the other way: first the name,
- * then the handle.
+ * adopted or repaired by the next lookup of its name.
  */
 #include <stdlib.h>
 #include <sys/sysmacros.h>
@@ -160,7 +159,7 @@ struct making {
 	struct attr *ret_attr, *ret_parent;
 	bool directory;
 	int fd;				/* create: of the new file; else -1 */
-	uint32_t mode;
+	uint32_t mode, umask;
 	int flags;			/* create */
 	dev_t rdev;			/* mknod */
 	const char *target;		/* symlink */
@@ -191,10 +190,26 @@ static int making_identity(struct posix *p, struct making *m, struct posix_dir *
 	return ret;
 }
 
+/* As the caller, with its umask.  0 or -errno. */
+static int making_make(struct posix_op *op, struct making *m, int dirfd)
+{
+	struct posix_caller c;
+	int ret = caller_begin(op->id, CALLER_OWNS | posix_limited(op), &c), before;
+
+	if (ret < 0)
+		return ret;
+	before = m->target ? -1 : umask_begin(m->umask);
+	if (before < 0)
+		m->mode &= ~m->umask;
+	ret = m->make(m, dirfd) < 0 ? -errno : 0;
+	umask_end(before);
+	caller_end(&c);
+	return ret;
+}
+
 static int making_run(struct posix_op *op, struct making *m)
 {
 	struct posix *p = op->p;
-	struct posix_caller c;
 	struct posix_dir *d;
 	int ret = posix_name_check(&m->parent->gfid, m->name, -EPERM);
 
@@ -205,11 +220,9 @@ static int making_run(struct posix_op *op, struct making *m)
 		ret = posix_dir_get(p, &m->parent->gfid, &d);
 	if (ret < 0)
 		return ret;
-	ret = caller_begin(op->id, CALLER_OWNS, &c);
-	if (ret == 0) {
-		ret = m->make(m, d->fd) < 0 ? -errno : 0;
-		caller_end(&c);
-	}
+	do
+		ret = making_make(op, m, d->fd);
+	while (ret == -EMFILE && posix_fds_relieve(p));
 	if (ret == 0) {
 		ret = making_identity(p, m, d);
 		if (ret < 0 && unlinkat(d->fd, m->name, m->directory ? AT_REMOVEDIR : 0) < 0)
@@ -234,7 +247,7 @@ void posix_mknod_run(struct posix_op *op)
 	struct making m = {
 		.parent = a->parent, .inode = a->inode, .name = a->name,
 		.make = make_node,
-		.mode = a->mode & (S_IFMT | (07777 & ~a->umask)),
+		.mode = a->mode & (S_IFMT | 07777), .umask = a->umask & 0777,
 		.rdev = makedev((rdev & 0xfff00) >> 8, (rdev & 0xff) | ((rdev >> 12) & 0xfff00)),
 		.ret_attr = &op->reply.mknod.attr, .ret_parent = &op->reply.mknod.parent,
 	};
@@ -252,7 +265,7 @@ void posix_mkdir_run(struct posix_op *op)
 	const struct mkdir_args *a = op->args;
 	struct making m = {
 		.parent = a->parent, .inode = a->inode, .name = a->name,
-		.make = make_directory, .directory = true, .mode = a->mode & 07777 & ~a->umask,
+		.make = make_directory, .directory = true, .mode = a->mode & 07777, .umask = a->umask & 0777,
 		.ret_attr = &op->reply.mkdir.attr, .ret_parent = &op->reply.mkdir.parent,
 	};
 
@@ -290,178 +303,67 @@ void posix_create_run(struct posix_op *op)
 	struct making m = {
 		.parent = a->parent, .inode = a->inode, .name = a->name,
 		.make = make_file,
-		.mode = a->mode & 07777 & ~a->umask,
+		.mode = a->mode & 07777, .umask = a->umask & 0777,
 		.flags = a->flags & POSIX_OPEN_FLAGS,
 		.ret_attr = &op->reply.create.attr, .ret_parent = &op->reply.create.parent,
 	};
 
-	op->ret = making_run(op, &m);
+	op->ret = posix_fds_full(op->p) ? -ENFILE : making_run(op, &m);
 	if (op->ret < 0)
 		return;
-	op->made = posix_fd_new(m.fd, m.flags, false);
-	if (!op->made)
-		/* the file stays: the answer to a create that was done, and not opened */
-		op->ret = -ENOMEM;
+	/* the file stays when this fails: the answer to a create that was done, and not opened */
+	op->ret = posix_fd_new(op->p, m.fd, &a->inode->gfid, m.flags, false, &op->made);
 }
 
-/* ---- link ---------------------------------------------------------------------------- */
+/* ---- without a name ------------------------------------------------------------------ */
 
-static int link_at(struct posix_op *op, const struct posix_obj *o, int dirfd, const char *name)
+static int make_nameless(struct making *m, int dirfd)
 {
-	char proc[POSIX_PROC_MAX];
-	struct posix_caller c;
-	int ret = caller_begin(op->id, 0, &c);
-
-	if (ret < 0)
-		return ret;
-	if (*o->path) {
-		ret = linkat(o->fd, o->path, dirfd, name, 0);
-	} else {
-		posix_obj_proc(o, proc);
-		ret = linkat(AT_FDCWD, proc, dirfd, name, AT_SYMLINK_FOLLOW);
-	}
-	ret = ret < 0 ? -errno : 0;
-	caller_end(&c);
-	return ret == -ENOENT ? -ESTALE : ret;
+	m->fd = openat(dirfd, ".", m->flags | O_TMPFILE | O_CLOEXEC, m->mode);
+	return m->fd;
 }
 
-void posix_link_run(struct posix_op *op)
+/* op->use keeps it until its open file does. */
+static int tmpfile_identity(struct posix_op *op, struct making *m)
 {
-	const struct link_args *a = op->args;
-	struct link_reply *r = &op->reply.link;
-	const struct gfid *g = &a->inode->gfid;
-	struct posix_obj o;
-	struct posix_dir *d;
+	const struct gfid *g = &m->inode->gfid;
+	int ret = fsetxattr(m->fd, POSIX_XATTR_GFID, g, sizeof *g, XATTR_CREATE) < 0 ? -errno : 0;
 
-	op->ret = posix_name_check(&a->parent->gfid, a->name, -EPERM);
-	if (op->ret == 0)
-		op->ret = posix_dir_get(op->p, &a->parent->gfid, &d);
-	if (op->ret < 0)
-		return;
-	/* op->type is the parent's; the handle shows whether it is a directory */
-	op->ret = posix_obj_get(op->p, g, 0, NULL, op->id->enforce ? OBJ_PATH_FD : 0, &o);
-	if (op->ret == 0) {
-		op->ret = o.dir ? -EPERM : link_at(op, &o, d->fd, a->name);
-		posix_obj_put(op->p, &o);
-	}
-	if (op->ret == 0)
-		op->ret = posix_attr_at(d->fd, a->name, AT_SYMLINK_NOFOLLOW, g, &r->attr);
-	if (op->ret == 0 && r->attr.nlink == 0) {
-		/* its last other name was removed by somebody at the same time, and the handle
-		 * with it */
-		posix_handle_add(op->p, g, d->fd, &d->gfid, a->name, false);
-		op->ret = posix_attr_at(d->fd, a->name, AT_SYMLINK_NOFOLLOW, g, &r->attr);
-	}
-	if (op->ret == 0)
-		op->ret = posix_attr_dir(d, &r->parent);
-	posix_dir_put(op->p, d);
-}
-
-/* ---- removing names ------------------------------------------------------------------ */
-
-static int remove_name(struct posix_op *op, int dirfd, const char *name, int flags)
-{
-	struct posix_caller c;
-	int ret = caller_begin(op->id, 0, &c);
-
-	if (ret < 0)
-		return ret;
-	ret = unlinkat(dirfd, name, flags) < 0 ? -errno : 0;
-	caller_end(&c);
-	return ret;
-}
-
-/* Fills a with what the object is after one of its names went; with the last name the handle
- * goes. */
-static int last_name_gone(struct posix *p, const struct gfid *g, const struct statx *before,
-			  struct attr *a)
-{
-	char path[POSIX_HANDLE_MAX];
-	int ret = -ENOENT;
-
-	posix_handle_path(g, path);
-	if (!gfid_is_none(g))
-		ret = posix_attr_at(posix_root(p), path, AT_SYMLINK_NOFOLLOW, g, a);
-	if (ret == -ENOENT) {
-		posix_attr_fill(a, before, g);
-		a->nlink = 0;
-		return 0;
-	}
-	if (ret == 0 && a->nlink == 0)
-		posix_handle_remove(p, g);
-	return ret;
-}
-
-static int unlink_in(struct posix_op *op, struct posix_dir *d, const char *name,
-		     struct attr *ret_attr)
-{
-	struct statx stx;
-	struct gfid g;
-	int ret = posix_statx(d->fd, name, AT_SYMLINK_NOFOLLOW, &stx);
-
-	if (ret == 0 && S_ISDIR(stx.stx_mode))
-		ret = -EISDIR;
-	if (ret == 0) {
-		ret = posix_gfid_get(d->fd, name, &g);
-		ret = ret == -ENODATA ? 0 : ret;
-	}
 	if (ret == 0)
-		ret = remove_name(op, d->fd, name, 0);
-	return ret < 0 ? ret : last_name_gone(op->p, &g, &stx, ret_attr);
-}
-
-void posix_unlink_run(struct posix_op *op)
-{
-	const struct unlink_args *a = op->args;
-	struct posix_dir *d;
-
-	op->ret = posix_name_check(&a->parent->gfid, a->name, -ENOENT);
-	if (op->ret == 0)
-		op->ret = posix_dir_get(op->p, &a->parent->gfid, &d);
-	if (op->ret < 0)
-		return;
-	op->ret = unlink_in(op, d, a->name, &op->reply.unlink.attr);
-	if (op->ret == 0)
-		op->ret = posix_attr_dir(d, &op->reply.unlink.parent);
-	posix_dir_put(op->p, d);
-}
-
-static int rmdir_in(struct posix_op *op, struct posix_dir *d, const char *name,
-		    struct attr *ret_attr)
-{
-	struct statx stx;
-	struct gfid g;
-	int ret = posix_statx(d->fd, name, AT_SYMLINK_NOFOLLOW, &stx);
-
-	if (ret == 0) {
-		ret = posix_gfid_get(d->fd, name, &g);
-		ret = ret == -ENODATA ? 0 : ret;
-	}
-	if (ret == 0)
-		ret = remove_name(op, d->fd, name, AT_REMOVEDIR);
+		ret = posix_unlinked_add(op->p, g, m->fd);
 	if (ret < 0)
 		return ret;
-	if (!gfid_is_none(&g)) {
-		posix_handle_remove(op->p, &g);
-		dircache_drop(op->p->dirs, &g);
-	}
-	posix_attr_fill(ret_attr, &stx, &g);
-	ret_attr->nlink = 0;
-	return 0;
+	use_set_nameless(op->p->uses, op->use);
+	return posix_attr_at(m->fd, "", AT_EMPTY_PATH, g, m->ret_attr);
 }
 
-void posix_rmdir_run(struct posix_op *op)
+void posix_tmpfile_run(struct posix_op *op)
 {
-	const struct rmdir_args *a = op->args;
+	const struct tmpfile_args *a = op->args;
+	struct making m = {
+		.parent = a->parent, .inode = a->inode,
+		.make = make_nameless, .fd = -1,
+		.mode = a->mode & 07777, .umask = a->umask & 0777,
+		.flags = a->flags & POSIX_OPEN_FLAGS,
+		.ret_attr = &op->reply.tmpfile.attr,
+	};
 	struct posix_dir *d;
 
-	op->ret = posix_name_check(&a->parent->gfid, a->name, -ENOENT);
+	op->ret = posix_fds_full(op->p) ? -ENFILE : 0;
+	if (op->ret == 0 && (gfid_is_none(&a->inode->gfid) || gfid_equal(&a->inode->gfid, &gfid_root)))
+		op->ret = -EINVAL;
 	if (op->ret == 0)
 		op->ret = posix_dir_get(op->p, &a->parent->gfid, &d);
 	if (op->ret < 0)
 		return;
-	op->ret = rmdir_in(op, d, a->name, &op->reply.rmdir.attr);
+	do
+		op->ret = making_make(op, &m, d->fd);
+	while (op->ret == -EMFILE && posix_fds_relieve(op->p));
 	if (op->ret == 0)
-		op->ret = posix_attr_dir(d, &op->reply.rmdir.parent);
+		op->ret = tmpfile_identity(op, &m);
 	posix_dir_put(op->p, d);
+	if (op->ret == 0)
+		op->ret = posix_fd_new(op->p, m.fd, &a->inode->gfid, m.flags, false, &op->made);
+	else if (m.fd >= 0)
+		close(m.fd);
 }

@@ -21,6 +21,12 @@ static int attr_of(const struct posix_fd *pfd, const struct fd *fd, struct attr 
 	return posix_attr_at(pfd->fd, "", AT_EMPTY_PATH, &fd->inode->gfid, a);
 }
 
+/* The caller for a change of data that may take space. */
+static int change_begin(struct posix_op *op, const struct attr *before, struct posix_caller *c)
+{
+	return caller_begin(op->id, caller_change(op->id, before) | posix_limited(op), c);
+}
+
 /* ---- open ---------------------------------------------------------------------------- */
 
 static int open_file(struct posix_op *op, const struct open_args *a)
@@ -28,9 +34,16 @@ static int open_file(struct posix_op *op, const struct open_args *a)
 	int flags = a->flags & (POSIX_OPEN_FLAGS | O_TRUNC);
 	struct open_reply *r = &op->reply.open;
 	const struct gfid *g = &a->inode->gfid;
+	unsigned how = 0;
 	struct posix_obj o;
 	int fd, ret;
 
+	if (posix_fds_full(op->p))
+		return -ENFILE;
+	if (!(a->flags & OPEN_NAMELESS) && use_is_unlinked(op->p->uses, g))
+		return -ESTALE;
+	if (op->id->enforce)
+		flags &= ~O_NOATIME;	/* the owner's to ask for; a mount without access times asks too */
 	if (flags & O_TRUNC) {
 		ret = posix_obj_get(op->p, g, op->type, NULL, 0, &o);
 		if (ret < 0)
@@ -39,8 +52,13 @@ static int open_file(struct posix_op *op, const struct open_args *a)
 		posix_obj_put(op->p, &o);
 		if (ret < 0)
 			return ret;
+		how = caller_change(op->id, &r->before);
 	}
-	fd = posix_obj_open(op->p, op->id, g, op->type, flags);
+	fd = posix_obj_open(op->p, op->id, how, g, op->type, flags);
+	if (fd == -EPERM && (a->flags & O_APPEND)) {
+		flags |= O_APPEND;	/* an append-only file? */
+		fd = posix_obj_open(op->p, op->id, how, g, op->type, flags);
+	}
 	if (fd < 0)
 		return fd;
 	ret = posix_attr_at(fd, "", AT_EMPTY_PATH, g, &r->attr);
@@ -52,8 +70,7 @@ static int open_file(struct posix_op *op, const struct open_args *a)
 	}
 	if (!(flags & O_TRUNC))
 		r->before = r->attr;
-	op->made = posix_fd_new(fd, flags & ~O_TRUNC, false);
-	return op->made ? 0 : -ENOMEM;
+	return posix_fd_new(op->p, fd, g, flags & ~O_TRUNC, false, &op->made);
 }
 
 void posix_open_run(struct posix_op *op)
@@ -66,12 +83,12 @@ void posix_opendir_run(struct posix_op *op)
 	const struct opendir_args *a = op->args;
 	const struct gfid *g = &a->inode->gfid;
 	struct attr *attr = &op->reply.opendir.attr;
-	int fd = posix_obj_open(op->p, op->id, g, op->type, O_RDONLY | O_DIRECTORY);
+	int fd = posix_fds_full(op->p) ? -ENFILE
+		 : posix_obj_open(op->p, op->id, 0, g, op->type, O_RDONLY | O_DIRECTORY);
 
 	op->ret = fd < 0 ? fd : posix_attr_at(fd, "", AT_EMPTY_PATH, g, attr);
 	if (op->ret == 0) {
-		op->made = posix_fd_new(fd, O_RDONLY, true);
-		op->ret = op->made ? 0 : -ENOMEM;
+		op->ret = posix_fd_new(op->p, fd, g, O_RDONLY, true, &op->made);
 		if (op->made)
 			op->made->dir_size = attr->size;
 	} else if (fd >= 0) {
@@ -86,18 +103,22 @@ void posix_open_finish(struct posix_op *op)
 	struct fd *fd;
 
 	if (!made)
-		return;
+		return posix_use_finish(op);
 	if (op->frame->op == FOP_create)
 		fd = ((const struct create_args *)op->args)->fd;
+	else if (op->frame->op == FOP_tmpfile)
+		fd = ((const struct tmpfile_args *)op->args)->fd;
 	else if (op->frame->op == FOP_open)
 		fd = ((const struct open_args *)op->args)->fd;
 	else
 		fd = ((const struct opendir_args *)op->args)->fd;
 	op->made = NULL;
 	if (*fd_slot(fd, op->p->xl)) {		/* opened twice: the first one stays */
-		posix_fd_free(made);
-		return;
+		posix_fd_free(op->p, made);
+		return posix_use_finish(op);
 	}
+	made->use = op->use;
+	op->use = NULL;
 	*fd_slot(fd, op->p->xl) = (uint64_t)(uintptr_t)made;
 	if (made->directory)
 		op->p->open_directories++;
@@ -261,9 +282,12 @@ void posix_write_run(struct posix_op *op)
 		return;
 	}
 	op->ret = attr_of(op->pfd, a->fd, &r->before);
+	/* An append-only file: at the end (on the second brick of a mirror the place is given), or not at
+	 * all (a page that is written back). */
+	if (op->ret == 0 && (op->pfd->flags & O_APPEND) && !append && a->offset != r->before.size)
+		op->ret = -EPERM;
 	if (op->ret == 0)
-		op->ret = caller_begin(op->id, a->flags & WRITE_KILL_PRIV ? CALLER_KILLS_PRIV : 0,
-				       &c);
+		op->ret = change_begin(op, &r->before, &c);
 	if (op->ret < 0)
 		return;
 	n = write_all(op->pfd, a->data, append ? 0 : a->offset, rwf);
@@ -292,6 +316,8 @@ void posix_fsync_run(struct posix_op *op)
 
 	op->ret = sync_fd(op->pfd->fd, a->datasync);
 	if (op->ret == 0)
+		op->ret = atomic_exchange(&op->pfd->late_error, 0);
+	if (op->ret == 0)
 		op->ret = attr_of(op->pfd, a->fd, &op->reply.fsync.attr);
 }
 
@@ -304,19 +330,38 @@ void posix_fsyncdir_run(struct posix_op *op)
 
 /* ---- the rest ------------------------------------------------------------------------ */
 
+/* A full disk leaves a file as far as it got; the members of a mirror would get to different sizes. */
+static int fallocate_fd(int fd, const struct fallocate_args *a, const struct attr *before)
+{
+	struct attr now;
+	int ret;
+
+	do {
+		ret = fallocate(fd, (int)a->mode, (off_t)a->offset, (off_t)a->length) < 0 ? -errno : 0;
+	} while (ret == -EINTR);
+	if (ret < 0 && posix_attr_at(fd, "", AT_EMPTY_PATH, &before->gfid, &now) == 0 &&
+	    now.size != before->size && ftruncate(fd, (off_t)before->size) < 0)
+		return -errno;
+	return ret;
+}
+
 void posix_fallocate_run(struct posix_op *op)
 {
 	const struct fallocate_args *a = op->args;
 	struct fallocate_reply *r = &op->reply.fallocate;
+	struct posix_caller c;
 
 	if (a->offset > INT64_MAX || a->length > INT64_MAX) {
 		op->ret = -EFBIG;
 		return;
 	}
 	op->ret = attr_of(op->pfd, a->fd, &r->before);
-	if (op->ret == 0 &&
-	    fallocate(op->pfd->fd, (int)a->mode, (off_t)a->offset, (off_t)a->length) < 0)
-		op->ret = -errno;
+	if (op->ret == 0)
+		op->ret = change_begin(op, &r->before, &c);
+	if (op->ret < 0)
+		return;
+	op->ret = fallocate_fd(op->pfd->fd, a, &r->before);
+	caller_end(&c);
 	if (op->ret == 0)
 		op->ret = attr_of(op->pfd, a->fd, &r->attr);
 }
@@ -345,13 +390,18 @@ void posix_copy_file_range_run(struct posix_op *op)
 	struct copy_file_range_reply *r = &op->reply.copy_file_range;
 	off_t from = (off_t)a->in_offset, to = (off_t)a->out_offset;
 	size_t left = a->length < POSIX_COPY_MAX ? a->length : POSIX_COPY_MAX, done = 0;
+	struct posix_caller c;
 
 	if (from < 0 || to < 0 || a->flags) {
 		op->ret = -EINVAL;
 		return;
 	}
 	op->ret = attr_of(op->pfd, a->out, &r->before);
-	while (op->ret == 0 && left) {
+	if (op->ret == 0)
+		op->ret = change_begin(op, &r->before, &c);
+	if (op->ret < 0)
+		return;
+	while (left) {
 		ssize_t n = copy_file_range(op->pfd2->fd, &from, op->pfd->fd, &to, left, 0);
 
 		if (n < 0 && errno == EINTR)
@@ -363,6 +413,7 @@ void posix_copy_file_range_run(struct posix_op *op)
 		done += (size_t)n;
 		left -= (size_t)n;
 	}
+	caller_end(&c);
 	if (op->ret == 0)
 		op->ret = attr_of(op->pfd, a->out, &r->attr);
 	if (op->ret == 0)

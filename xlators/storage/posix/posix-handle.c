@@ -49,7 +49,7 @@ static void handle_next_path(const struct gfid *g, char out[POSIX_HANDLE_MAX])
 }
 
 /* The two directories that a handle is in. */
-static int handle_make_dirs(struct posix *p, const struct gfid *g)
+int posix_handle_make_dirs(struct posix *p, const struct gfid *g)
 {
 	char path[POSIX_HANDLE_MAX];
 
@@ -73,7 +73,7 @@ static int handle_make(struct posix *p, const struct gfid *g, const char *path, 
 			return 0;
 		if (errno != ENOENT || again)
 			return -errno;
-		ret = handle_make_dirs(p, g);
+		ret = posix_handle_make_dirs(p, g);
 		if (ret < 0)
 			return ret;
 	}
@@ -270,6 +270,14 @@ static int handle_read(struct posix *p, const struct gfid *g, struct gfid *ret_p
 	return 0;
 }
 
+int posix_handle_parent(struct posix *p, const struct gfid *g, struct gfid *ret_parent)
+{
+	char name[256];
+
+	*ret_parent = gfid_root;
+	return gfid_equal(g, &gfid_root) ? 0 : handle_read(p, g, ret_parent, name);
+}
+
 /* Opens the names one below the other, from `base`.  A descriptor, -EAGAIN (something moved),
  * -errno. */
 static int walk_down(const struct step *s, int base)
@@ -368,7 +376,8 @@ int posix_dir_get(struct posix *p, const struct gfid *g, struct posix_dir **ret_
 	}
 	if (ret < 0) {
 		free(d);
-		return ret == -EAGAIN ? -ESTALE : ret;
+		*ret_dir = use_dir(p, g);
+		return *ret_dir ? 0 : ret == -EAGAIN ? -ESTALE : ret;
 	}
 	dircache_add(p->dirs, d, generation);
 	*ret_dir = d;

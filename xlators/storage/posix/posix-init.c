@@ -15,11 +15,12 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "graph.h"
 #include "posix.h"
 
 #define LOCK_PATH POSIX_DIR "/lock"
 #define TEST_XATTR POSIX_XATTR_PREFIX "test"
-enum { NOFILE_WANTED = 1 << 20 };
+enum { NOFILE_WANTED = 1 << 20, RESERVE = 64, OPEN_MIN = 16, OPEN_MAX = 65536 };
 
 static const struct {
 	long magic;
@@ -146,19 +147,54 @@ static int init_own_directory(struct posix *p)
 	return ret;
 }
 
+/* A directory of ours that is an object too: it has an identity, and the handle by which that leads to it. */
+static int own_object(struct posix *p, const char *path, const struct gfid *g, const struct gfid *parent, const char *name)
+{
+	char handle[POSIX_HANDLE_MAX], target[64 + 256], text[GFID_STR];
+	int ret = mkdirat(posix_root(p), path, 0700);
+
+	if (ret < 0 && errno != EEXIST)
+		return -errno;
+	ret = posix_gfid_set(posix_root(p), path, g, 0);
+	if (ret < 0)
+		return ret;
+	posix_handle_path(g, handle);
+	snprintf(target, sizeof target, "../../%02x/%02x/%s/%s", parent->b[0], parent->b[1], gfid_str(parent, text), name);
+	return symlinkat(target, posix_root(p), handle) == 0 || errno == EEXIST ? 0 : -errno;
+}
+
+/* What a heal takes away goes to the landfill, which has an identity so that this is done by ordinary operations. */
+static int init_landfill(struct posix *p)
+{
+	static const struct gfid landfill = { .b = { [15] = 2 } }, own = { .b = { [15] = 3 } };
+	int ret = own_object(p, POSIX_DIR, &own, &gfid_root, POSIX_DIR);
+
+	if (ret == 0)
+		ret = own_object(p, POSIX_DIR "/landfill", &landfill, &own, "landfill");
+	if (ret < 0)
+		xl_error(p->xl, "directory", "cannot make \"%s/" POSIX_DIR "/landfill\": %s", p->directory, strerror(-ret));
+	return ret;
+}
+
 static void lock_write_pid(struct posix *p)
 {
 	char text[16];
 	int n = snprintf(text, sizeof text, "%d\n", (int)getpid());
+	int fd = openat(posix_root(p), LOCK_PATH, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
 
-	if (ftruncate(p->lock_fd - 1, 0) < 0 || pwrite(p->lock_fd - 1, text, (size_t)n, 0) != n)
+	if (fd < 0 || pwrite(fd, text, (size_t)n, 0) != n)
 		log_debug(p->xl->name, "cannot write %s: %s", LOCK_PATH, strerror(errno));
+	if (fd >= 0)
+		close(fd);
 }
 
+/* For reading only: a descriptor for writing would keep the administrator from mounting the disk
+ * read-only. */
 static int init_lock(struct posix *p)
 {
 	char owner[16] = "";
-	int fd = openat(posix_root(p), LOCK_PATH, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600),
+	int fd = openat(posix_root(p), LOCK_PATH, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+			0600),
 	    ret;
 
 	if (fd < 0) {
@@ -233,6 +269,27 @@ static int init_brick_id(struct posix *p)
 	return ret;
 }
 
+/*
+ * Room for the marks of cluster/afr on the root: on a disk that is full a new xattr finds none, and a
+ * mirror that cannot note who is out may change nothing, not even remove a file.  What does not fit into
+ * the inode has a block of its own, and there is room in that.  Its content is this brick's only, since
+ * ext4 shares equal blocks, and copies them when one changes.
+ */
+static int init_reserve(struct posix *p)
+{
+	uint8_t bytes[512];
+	int fd = posix_root(p);
+
+	if (fgetxattr(fd, POSIX_XATTR_RESERVE, NULL, 0) > 0)
+		return 0;
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = p->brick_id[i % sizeof p->brick_id];
+	if (fsetxattr(fd, POSIX_XATTR_RESERVE, bytes, sizeof bytes, 0) < 0)
+		log_warning(p->xl->name, "\"%s\": no room is reserved for notes: %s", p->directory,
+			    strerror(errno));
+	return 0;
+}
+
 /* The root's own handle, for tools that know today's layout; we never use it. */
 static int init_root_handle(struct posix *p)
 {
@@ -250,6 +307,43 @@ static int init_root_handle(struct posix *p)
 	return ret;
 }
 
+static uint32_t at_most(uint64_t value, uint64_t limit)
+{
+	return (uint32_t)(value < limit ? value : limit);
+}
+
+/*
+ * The descriptors that the process may have: a quarter, and not less than RESERVE, is for
+ * connections, logs and what operations need for a moment; of the rest this brick gets its part,
+ * for open files and for directories.
+ */
+static int init_descriptors(struct posix *p)
+{
+	const struct graph *g = p->xl->graph;
+	struct rlimit r;
+	uint64_t all = NOFILE_WANTED, bricks = 0;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+		all = at_most(r.rlim_cur, NOFILE_WANTED);
+	}
+	for (uint32_t i = 0; i < g->nr_xlators; i++)
+		bricks += g->xlators[i]->type == p->xl->type;
+	uint64_t reserve = all / 4 > RESERVE ? all / 4 : RESERVE;
+	uint64_t ours = all > reserve + 4 * OPEN_MIN ? (all - reserve) / bricks : 2 * OPEN_MIN;
+	uint32_t files = at_most(p->open_files_max ? p->open_files_max : OPEN_MAX, ours / 2);
+
+	if (files < p->open_files_max)
+		xl_warning(p->xl, "open-files",
+			   "this process may have %llu descriptors (ulimit -n); %u of them are for "
+			   "open files",
+			   (unsigned long long)all, files);
+	p->fds = fds_new(files, (int)(all - reserve / 4));
+	p->dirs = dircache_new(at_most(p->directory_cache, ours / 4));
+	return p->fds && p->dirs ? 0 : -ENOMEM;
+}
+
 static int init_memory(struct posix *p)
 {
 	struct statx stx;
@@ -261,27 +355,18 @@ static int init_memory(struct posix *p)
 		.gfid = gfid_root, .fd = posix_root(p), .ino = stx.stx_ino,
 		.dev_major = stx.stx_dev_major, .dev_minor = stx.stx_dev_minor,
 	};
-	p->dirs = dircache_new(p->directory_cache);
-	return p->dirs ? 0 : -ENOMEM;
+	p->uses = uses_new();
+	return p->uses ? init_descriptors(p) : -ENOMEM;
 }
 
-/* As many open files as we are allowed: one per file that a client has open. */
-static void init_raise_limit(void)
+static int init_left_over(struct posix *p)
 {
-	struct rlimit r;
+	int ret = posix_left_over_init(p);
 
-	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
-		return;
-	if (r.rlim_max < NOFILE_WANTED) {
-		struct rlimit more = { NOFILE_WANTED, NOFILE_WANTED };
-
-		if (setrlimit(RLIMIT_NOFILE, &more) == 0)
-			return;
-	}
-	if (r.rlim_cur < r.rlim_max) {
-		r.rlim_cur = r.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &r);
-	}
+	if (ret < 0)
+		xl_error(p->xl, "directory", "cannot use \"%s/" POSIX_UNLINK_DIR "\": %s",
+			 p->directory, strerror(-ret));
+	return ret;
 }
 
 /* Takes away what this init has made. */
@@ -295,9 +380,11 @@ static void init_undo(struct posix *p)
 		unlinkat(fd, path, 0);
 		unlinkat(fd, POSIX_DIR "/00/00", AT_REMOVEDIR);
 		unlinkat(fd, POSIX_DIR "/00", AT_REMOVEDIR);
+		unlinkat(fd, POSIX_UNLINK_DIR, AT_REMOVEDIR);
 		unlinkat(fd, LOCK_PATH, 0);
 		unlinkat(fd, POSIX_DIR, AT_REMOVEDIR);
 		fremovexattr(fd, POSIX_XATTR_BRICK_ID);
+		fremovexattr(fd, POSIX_XATTR_RESERVE);
 	}
 	if (p->made_gfid)
 		fremovexattr(fd, POSIX_XATTR_GFID);
@@ -309,35 +396,51 @@ int posix_init(struct xlator *xl)
 {
 	static int (*const steps[])(struct posix *p) = {
 		init_open, init_check, init_root_gfid, init_own_directory, init_lock, init_brick_id,
-		init_root_handle, init_memory,
+		init_reserve, init_root_handle, init_landfill, init_memory, init_left_over,
 	};
 	struct posix *p = xl->priv;
 	int ret = 0;
 
 	p->xl = xl;
+	TAILQ_INIT(&p->windows);
 	for (size_t i = 0; i < sizeof steps / sizeof steps[0] && ret == 0; i++)
 		ret = steps[i](p);
 	if (ret < 0) {
 		init_undo(p);
 		return ret;
 	}
+	snprintf(p->own_directory, sizeof p->own_directory, "%s/" POSIX_DIR, p->directory);
 	xattr_sys_detect(posix_root(p));
-	init_raise_limit();
 	return 0;
+}
+
+const char *posix_own_directory(const struct xlator *xl)
+{
+	return ((const struct posix *)xl->priv)->own_directory;
 }
 
 int posix_start(struct xlator *xl)
 {
 	lock_write_pid(xl->priv);	/* the process may have forked since init */
+	posix_sweep_start(xl->priv);
 	xl_notify(xl, XL_CHILD_UP, NULL);
 	return 0;
+}
+
+void posix_stop(struct xlator *xl)
+{
+	struct posix *p = xl->priv;
+
+	timer_stop(&p->sweep_timer);
 }
 
 void posix_fini(struct xlator *xl)
 {
 	struct posix *p = xl->priv;
 
+	uses_free(p);
 	dircache_free(p->dirs);
+	fds_free(p->fds);
 	if (p->lock_fd)
 		close(p->lock_fd - 1);
 	if (p->root_fd)

@@ -64,13 +64,14 @@ static int set_times(const struct posix_obj *o, const struct attr *a, uint32_t v
 	return utimensat(o->fd, o->path, ts, o->flags);
 }
 
-/* The owner first: changing it takes set-user-id bits away. */
+/* The owner first: changing it takes set-user-id bits away.  So does changing nothing, as
+ * chown(2) to the owner that it has: the time of change is set then. */
 static int setattr_apply(const struct posix_obj *o, const struct attr *a, uint32_t valid,
 			 uint32_t type)
 {
 	const uint32_t times = SET_ATIME | SET_MTIME | SET_ATIME_NOW | SET_MTIME_NOW;
 
-	if ((valid & (SET_UID | SET_GID)) && set_owner(o, a, valid) < 0)
+	if ((!valid || (valid & (SET_UID | SET_GID))) && set_owner(o, a, valid) < 0)
 		return -errno;
 	if (valid & SET_MODE) {
 		if (S_ISLNK(type))
@@ -81,6 +82,15 @@ static int setattr_apply(const struct posix_obj *o, const struct attr *a, uint32
 	if ((valid & times) && set_times(o, a, valid) < 0)
 		return -errno;
 	return 0;
+}
+
+/* With a new mode it has been decided already which bits stay. */
+static unsigned setattr_how(const struct identity *id, const struct setattr_args *a,
+			    const struct attr *before)
+{
+	bool owner = !a->valid || (a->valid & (SET_UID | SET_GID));
+
+	return owner && !(a->valid & SET_MODE) ? caller_change(id, before) : 0;
 }
 
 void posix_setattr_run(struct posix_op *op)
@@ -100,7 +110,7 @@ void posix_setattr_run(struct posix_op *op)
 		return;
 	op->ret = posix_obj_attr(&o, g, &r->before);
 	if (op->ret == 0)
-		op->ret = caller_begin(op->id, 0, &c);
+		op->ret = caller_begin(op->id, setattr_how(op->id, a, &r->before), &c);
 	if (op->ret == 0) {
 		op->ret = setattr_apply(&o, &a->attr, a->valid, r->before.mode);
 		caller_end(&c);
@@ -145,17 +155,18 @@ void posix_readlink_finish(struct posix_op *op)
 		op->ret = -ENOMEM;
 }
 
-static int truncate_fd(int fd, const struct gfid *g, uint64_t size, struct truncate_reply *r)
+/*
+ * As truncate(2) and ftruncate(2) differ: the times of a file whose size stays the same change only by
+ * the latter.
+ */
+static int truncate_obj(const struct posix_obj *o, uint64_t size)
 {
-	int ret = posix_attr_at(fd, "", AT_EMPTY_PATH, g, &r->before);
+	char proc[POSIX_PROC_MAX];
 
-	if (ret == 0 && S_ISDIR(r->before.mode))
-		ret = -EISDIR;
-	else if (ret == 0 && !S_ISREG(r->before.mode))
-		ret = -EINVAL;
-	if (ret == 0 && ftruncate(fd, (off_t)size) < 0)
-		ret = -errno;
-	return ret < 0 ? ret : posix_attr_at(fd, "", AT_EMPTY_PATH, g, &r->attr);
+	if (o->opened)
+		return ftruncate(o->fd, (off_t)size);
+	posix_obj_proc(o, proc);
+	return truncate(proc, (off_t)size);
 }
 
 void posix_truncate_run(struct posix_op *op)
@@ -163,18 +174,27 @@ void posix_truncate_run(struct posix_op *op)
 	const struct truncate_args *a = op->args;
 	const struct gfid *g = &a->inode->gfid;
 	struct truncate_reply *r = &op->reply.truncate;
+	struct posix_caller c;
+	struct posix_obj o;
 
-	if (a->size > INT64_MAX) {
-		op->ret = -EFBIG;
-	} else if (op->pfd) {
-		op->ret = truncate_fd(op->pfd->fd, g, a->size, r);
-	} else {
-		int fd = posix_obj_open(op->p, op->id, g, op->type, O_WRONLY);
-
-		op->ret = fd < 0 ? fd : truncate_fd(fd, g, a->size, r);
-		if (fd >= 0)
-			close(fd);
+	op->ret = a->size > INT64_MAX ? -EFBIG : 0;
+	if (op->ret == 0)
+		op->ret = posix_obj_get(op->p, g, op->type, op->pfd, OBJ_PATH_FD, &o);
+	if (op->ret < 0)
+		return;
+	op->ret = posix_obj_attr(&o, g, &r->before);
+	if (op->ret == 0 && !S_ISREG(r->before.mode))
+		op->ret = S_ISDIR(r->before.mode) ? -EISDIR
+			  : S_ISLNK(r->before.mode) ? -ELOOP : -EINVAL;
+	if (op->ret == 0)
+		op->ret = caller_begin(op->id, caller_change(op->id, &r->before), &c);
+	if (op->ret == 0) {
+		op->ret = truncate_obj(&o, a->size) < 0 ? -errno : 0;
+		caller_end(&c);
 	}
+	if (op->ret == 0)
+		op->ret = posix_obj_attr(&o, g, &r->attr);
+	posix_obj_put(op->p, &o);
 }
 
 /* As the caller, whoever checked before: to ask that is the operation.  (glibc's faccessat()

@@ -113,8 +113,12 @@ static int obj_probe(struct posix *p, const struct gfid *g, uint32_t *ret_type)
 	struct gfid is;
 	int ret;
 
-	posix_handle_path(g, path);
+	posix_handle_find(p, g, path);
 	ret = posix_statx(posix_root(p), path, AT_SYMLINK_NOFOLLOW, &stx);
+	if (ret == -ENOENT && use_is_unlinked(p->uses, g)) {
+		*ret_type = S_IFDIR;		/* a removed directory has no handle */
+		return 0;
+	}
 	if (ret < 0)
 		return ret == -ENOENT ? -ESTALE : ret;
 	*ret_type = stx.stx_mode & S_IFMT;
@@ -158,7 +162,7 @@ int posix_obj_get(struct posix *p, const struct gfid *g, uint32_t type, struct p
 		return ret;
 	if (S_ISDIR(type) || gfid_equal(g, &gfid_root))
 		return obj_by_dir(p, g, o);
-	posix_handle_path(g, o->handle);
+	posix_handle_find(p, g, o->handle);
 	if (how & OBJ_PATH_FD)
 		return obj_open_path(p, o);
 	o->fd = posix_root(p);
@@ -191,15 +195,14 @@ static int check_openable(int fd)
 	return ret;
 }
 
-static int open_checked(struct posix *p, const struct identity *id, const struct posix_obj *o,
-			int flags)
+static int open_checked(const struct identity *id, unsigned how, const struct posix_obj *o, int flags)
 {
 	char proc[POSIX_PROC_MAX];
 	struct posix_caller c;
 	int ret = check_openable(o->fd), fd;
 
 	if (ret == 0)
-		ret = caller_begin(id, 0, &c);
+		ret = caller_begin(id, how, &c);
 	if (ret < 0)
 		return ret;
 	posix_obj_proc(o, proc);
@@ -213,8 +216,8 @@ static int open_checked(struct posix *p, const struct identity *id, const struct
  * When nobody has to be asked a regular file is opened by its handle directly.  O_NONBLOCK, in case
  * it is a pipe after all: the type came from a client.
  */
-int posix_obj_open(struct posix *p, const struct identity *id, const struct gfid *g, uint32_t type,
-		   int flags)
+static int obj_open(struct posix *p, const struct identity *id, unsigned how, const struct gfid *g,
+		    uint32_t type, int flags)
 {
 	bool direct = !id->enforce && S_ISREG(type) && !(flags & O_TRUNC);
 	struct posix_obj o;
@@ -229,8 +232,19 @@ int posix_obj_open(struct posix *p, const struct identity *id, const struct gfid
 		fd = openat(o.fd, o.path, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 		ret = fd < 0 ? (errno == ENOENT || errno == ELOOP ? -ESTALE : -errno) : fd;
 	} else {
-		ret = open_checked(p, id, &o, flags | O_NOCTTY);
+		ret = open_checked(id, how, &o, flags | O_NOCTTY);
 	}
 	posix_obj_put(p, &o);
+	return ret;
+}
+
+int posix_obj_open(struct posix *p, const struct identity *id, unsigned how, const struct gfid *g,
+		   uint32_t type, int flags)
+{
+	int ret;
+
+	do
+		ret = obj_open(p, id, how, g, type, flags);
+	while (ret == -EMFILE && posix_fds_relieve(p));
 	return ret;
 }

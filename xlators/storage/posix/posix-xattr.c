@@ -70,6 +70,7 @@ void posix_getxattr_finish(struct posix_op *op)
 static int xattr_change(struct posix_op *op, const struct gfid *g, const char *key,
 			const struct buf *value, uint32_t flags, struct attr *ret_attr)
 {
+	struct attr before = { .mode = 0 };
 	struct posix_caller c;
 	struct posix_obj o;
 	int ret;
@@ -79,7 +80,11 @@ static int xattr_change(struct posix_op *op, const struct gfid *g, const char *k
 	ret = posix_obj_get(op->p, g, op->type, op->pfd, how(op), &o);
 	if (ret < 0)
 		return ret;
-	ret = caller_begin(op->id, 0, &c);
+	if (op->id->kill_priv)		/* a new ACL */
+		ret = posix_obj_attr(&o, g, &before);
+	if (ret == 0)
+		ret = caller_begin(op->id, caller_change(op->id, &before) | posix_limited(op),
+				   &c);
 	if (ret == 0) {
 		ret = value ? xattr_obj_set(&o, key, value->data, value->len, (int)flags)
 			    : xattr_obj_remove(&o, key);

@@ -21,6 +21,9 @@
 #define ON(op, i, i2, f, f2, kind) .inode = i, .inode2 = i2, .fd = f, .fd2 = f2, .turn = kind
 #define ON_INODE(op, kind) ON(op, AT(op, inode), -1, -1, -1, kind)
 #define ON_EITHER(op, kind) ON(op, AT(op, inode), -1, AT(op, fd), -1, kind)
+/* One that, by identity, may be run once more when it has not found the object. */
+#define ON_INODE_AGAIN(op, kind) ON_INODE(op, kind), .again = true
+#define ON_EITHER_AGAIN(op, kind) ON_EITHER(op, kind), .again = true
 #define ON_FD(op, kind) ON(op, -1, -1, AT(op, fd), -1, kind)
 #define ON_PARENT(op, kind) ON(op, AT(op, parent), -1, -1, -1, kind)
 
@@ -28,30 +31,40 @@ static const struct posix_fop posix_fops[FOP_COUNT] = {
 	[FOP_lookup] = { .run = posix_lookup_run,
 			 .finish = posix_lookup_finish,
 			 ON_PARENT(lookup, TURN_SHARED) },
-	[FOP_stat] = { .run = posix_stat_run, ON_EITHER(stat, TURN_SHARED) },
-	[FOP_setattr] = { .run = posix_setattr_run, ON_EITHER(setattr, TURN_ALONE) },
+	[FOP_stat] = { .run = posix_stat_run, ON_EITHER_AGAIN(stat, TURN_SHARED) },
+	[FOP_setattr] = { .run = posix_setattr_run, ON_EITHER_AGAIN(setattr, TURN_ALONE) },
 	[FOP_readlink] = { .run = posix_readlink_run,
 			   .finish = posix_readlink_finish,
-			   ON_INODE(readlink, TURN_SHARED) },
+			   ON_INODE_AGAIN(readlink, TURN_SHARED) },
 	[FOP_mknod] = { .run = posix_mknod_run, ON_PARENT(mknod, TURN_ALONE) },
 	[FOP_mkdir] = { .run = posix_mkdir_run, ON_PARENT(mkdir, TURN_ALONE) },
 	[FOP_unlink] = { .run = posix_unlink_run, ON_PARENT(unlink, TURN_ALONE) },
 	[FOP_rmdir] = { .run = posix_rmdir_run, ON_PARENT(rmdir, TURN_ALONE) },
 	[FOP_symlink] = { .run = posix_symlink_run, ON_PARENT(symlink, TURN_ALONE) },
 	[FOP_rename] = { .run = posix_rename_run,
+			 .finish = posix_rename_finish,
 			 ON(rename, AT(rename, oldparent), AT(rename, newparent), -1, -1,
 			    TURN_ALONE) },
 	[FOP_link] = { .run = posix_link_run,
+		       .begin = posix_use_begin,
+		       .finish = posix_use_finish,
 		       ON(link, AT(link, parent), AT(link, inode), -1, -1, TURN_ALONE) },
-	[FOP_create] = { .run = posix_create_run,
+	[FOP_create] = { .begin = posix_use_begin,
+			 .run = posix_create_run,
 			 .finish = posix_open_finish,
 			 ON_PARENT(create, TURN_ALONE) },
-	[FOP_open] = { .run = posix_open_run,
-		       .finish = posix_open_finish,
-		       ON_INODE(open, TURN_ALONE) },
-	[FOP_opendir] = { .run = posix_opendir_run,
+	[FOP_tmpfile] = { .begin = posix_use_begin,
+			  .run = posix_tmpfile_run,
 			  .finish = posix_open_finish,
-			  ON_INODE(opendir, TURN_SHARED) },
+			  ON_PARENT(tmpfile, TURN_SHARED) },
+	[FOP_open] = { .begin = posix_use_begin,
+		       .run = posix_open_run,
+		       .finish = posix_open_finish,
+		       ON_INODE_AGAIN(open, TURN_ALONE) },
+	[FOP_opendir] = { .begin = posix_use_begin,
+			  .run = posix_opendir_run,
+			  .finish = posix_open_finish,
+			  ON_INODE_AGAIN(opendir, TURN_SHARED) },
 	[FOP_read] = { .begin = posix_read_begin,
 		       .quick = posix_read_quick,
 		       .run = posix_read_run,
@@ -61,25 +74,34 @@ static const struct posix_fop posix_fops[FOP_COUNT] = {
 	[FOP_flush] = { .run = posix_flush_run, ON_FD(flush, TURN_SHARED) },
 	[FOP_fsync] = { .run = posix_fsync_run, ON_FD(fsync, TURN_AFTER) },
 	[FOP_fsyncdir] = { .run = posix_fsyncdir_run, ON_FD(fsyncdir, TURN_AFTER) },
-	[FOP_readdir] = { .run = posix_readdir_run, ON_FD(readdir, TURN_ALONE) },
-	[FOP_readdirp] = { .run = posix_readdir_run, ON_FD(readdirp, TURN_ALONE) },
+	[FOP_readdir] = { .begin = posix_readdir_begin,
+			  .run = posix_readdir_run,
+			  .finish = posix_readdir_finish,
+			  ON_FD(readdir, TURN_ALONE) },
+	[FOP_readdirp] = { .begin = posix_readdir_begin,
+			   .run = posix_readdir_run,
+			   .finish = posix_readdir_finish,
+			   ON_FD(readdirp, TURN_ALONE) },
 	[FOP_statfs] = { .run = posix_statfs_run, ON_INODE(statfs, TURN_SHARED) },
-	[FOP_access] = { .run = posix_access_run, ON_INODE(access, TURN_SHARED) },
+	[FOP_access] = { .run = posix_access_run, ON_INODE_AGAIN(access, TURN_SHARED) },
 	[FOP_getxattr] = { .run = posix_getxattr_run,
 			   .finish = posix_getxattr_finish,
-			   ON_EITHER(getxattr, TURN_SHARED) },
+			   ON_EITHER_AGAIN(getxattr, TURN_SHARED) },
 	[FOP_setxattr] = { .run = posix_setxattr_run, ON_EITHER(setxattr, TURN_ALONE) },
 	[FOP_removexattr] = { .run = posix_removexattr_run, ON_EITHER(removexattr, TURN_ALONE) },
 	[FOP_listxattr] = { .run = posix_listxattr_run,
 			    .finish = posix_listxattr_finish,
-			    ON_EITHER(listxattr, TURN_SHARED) },
+			    ON_EITHER_AGAIN(listxattr, TURN_SHARED) },
+	[FOP_getflags] = { .run = posix_getflags_run, ON_EITHER_AGAIN(getflags, TURN_SHARED) },
+	[FOP_setflags] = { .run = posix_setflags_run, ON_EITHER(setflags, TURN_ALONE) },
 	[FOP_lk] = { .begin = posix_lk_begin, ON_FD(lk, TURN_SHARED) },
 	[FOP_fallocate] = { .run = posix_fallocate_run, ON_FD(fallocate, TURN_ALONE) },
 	[FOP_seek] = { .run = posix_seek_run, ON_FD(seek, TURN_SHARED) },
 	[FOP_copy_file_range] = { .run = posix_copy_file_range_run,
 				  ON(copy_file_range, -1, -1, AT(copy_file_range, out),
 				     AT(copy_file_range, in), TURN_ALONE) },
-	[FOP_truncate] = { .run = posix_truncate_run, ON_EITHER(truncate, TURN_ALONE) },
+	[FOP_find] = { .run = posix_find_run, ON_INODE(find, TURN_SHARED) },
+	[FOP_truncate] = { .run = posix_truncate_run, ON_EITHER_AGAIN(truncate, TURN_ALONE) },
 };
 
 static const struct option posix_options[] = {
@@ -90,6 +112,11 @@ static const struct option posix_options[] = {
 		 "off: report no space at all, so that bricks on one disk are not counted twice"),
 	OPT_U32("directory-cache", struct posix, directory_cache, "1024", "16", "65536",
 		"directories that are kept open"),
+	OPT_SIZE("listing-memory", struct posix, listing_memory, "64MB", "1MB", "64GB",
+		 "for listings of directories that are under way; more of them are read again"),
+	OPT_U32("open-files", struct posix, open_files_max, "0", "0", "1000000",
+		"descriptors for open files; more files can be open than that. 0: half of what the "
+		"process may have, at most 65536"),
 	OPT_END
 };
 
@@ -141,6 +168,61 @@ static bool posix_blocks(struct posix_op *op)
 	}
 }
 
+/* Descriptors for the open files that it concerns.  Any thread.  0 or -errno. */
+static int posix_pin(struct posix_op *op)
+{
+	int ret = op->pfd ? posix_fd_pin(op->p, op->pfd) : 0;
+
+	if (ret < 0 || !op->pfd2)
+		return ret;
+	ret = posix_fd_pin(op->p, op->pfd2);
+	if (ret < 0)
+		posix_fd_unpin(op->p, op->pfd);
+	return ret;
+}
+
+static void posix_unpin(struct posix_op *op)
+{
+	if (op->pfd)
+		posix_fd_unpin(op->p, op->pfd);
+	if (op->pfd2)
+		posix_fd_unpin(op->p, op->pfd2);
+}
+
+/*
+ * Another thread may just have been moving the handle (posix-unlink.c): nobody does while we have the
+ * lock, so what is not found then is gone.
+ */
+static void look_again(struct posix_op *op)
+{
+	free(op->mem);
+	op->mem = NULL;
+	uses_lock_moving(op->p->uses);
+	op->fop->run(op);
+	uses_unlock_moving(op->p->uses);
+}
+
+static void posix_run(struct posix_op *op)
+{
+	op->ret = posix_pin(op);
+	if (op->ret < 0)
+		return;
+	op->fop->run(op);
+	if (op->ret == -ESTALE && op->fop->again)
+		look_again(op);
+	posix_unpin(op);
+}
+
+static bool posix_try(struct posix_op *op)
+{
+	if (posix_pin(op) < 0)
+		return false;		/* run will say why */
+	bool done = op->fop->quick(op);
+
+	posix_unpin(op);
+	return done;
+}
+
 static void run_on_loop(struct posix_op *op)
 {
 	struct posix *p = op->p;
@@ -148,10 +230,10 @@ static void run_on_loop(struct posix_op *op)
 
 	p->on_loop++;
 	if (!p->xl->pool_owner || !is_metadata_change(op))
-		return op->fop->run(op);
+		return posix_run(op);
 	uint64_t start_ns = loop_clock_ns(loop);
 
-	op->fop->run(op);
+	posix_run(op);
 	uint64_t end_ns = loop_clock_ns(loop);
 	if (end_ns - start_ns > SLOW_NS) {
 		p->slow++;
@@ -174,6 +256,9 @@ static void posix_leave(struct posix_op *op)
 	reply = op->reply;	/* op is gone with f, its references are not */
 	int ret = op->ret;
 
+	/* not what was asked for, but the disk: somebody should look at it */
+	if (ret == -EIO || ret == -EROFS || ret == -EUCLEAN)
+		log_error(f->xl->name, "%s: %s", fop_names[id], strerror(-ret));
 	unwind_any(f, ret, ret >= 0 ? &reply : NULL);
 	reply_drop(id, &reply);
 }
@@ -182,7 +267,7 @@ static void posix_work_run(struct work *w)
 {
 	struct posix_op *op = (struct posix_op *)w;	/* its first member */
 
-	op->fop->run(op);
+	posix_run(op);
 }
 
 static void posix_work_done(struct work *w)
@@ -273,6 +358,7 @@ void posix_enter(struct frame *f)
 	op->fop = &posix_fops[f->op];
 	op->args = f->args;
 	op->id = frame_identity(f);
+	op->now_ns = loop_now_ns(xl_loop(xl));
 	if (!op->fop->run && !op->fop->begin)
 		return fail(f, -ENOSYS);
 	op->ret = posix_bind(op, xl);
@@ -283,7 +369,7 @@ void posix_enter(struct frame *f)
 
 	bool is_free = posix_order_is_free(op);
 
-	if (is_free && op->fop->quick && op->fop->quick(op)) {
+	if (is_free && op->fop->quick && posix_try(op)) {
 		op->p->on_loop++;
 		return posix_leave(op);
 	}
@@ -301,32 +387,6 @@ void posix_enter(struct frame *f)
 
 /* ---- open files ---------------------------------------------------------------------- */
 
-struct posix_fd *posix_fd_new(int fd, int flags, bool directory)
-{
-	struct posix_fd *pfd = calloc(1, sizeof *pfd);
-
-	if (!pfd) {
-		close(fd);
-		return NULL;
-	}
-	pfd->fd = fd;
-	pfd->flags = flags;
-	pfd->directory = directory;
-	atomic_init(&pfd->buffered, -1);
-	return pfd;
-}
-
-void posix_fd_free(struct posix_fd *pfd)
-{
-	if (!pfd)
-		return;
-	posix_window_free(pfd->window);
-	if (pfd->buffered >= 0)
-		close(pfd->buffered);
-	close(pfd->fd);
-	free(pfd);
-}
-
 static void posix_release(struct xlator *xl, struct fd *fd, uint64_t slot)
 {
 	struct posix *p = xl->priv;
@@ -336,7 +396,8 @@ static void posix_release(struct xlator *xl, struct fd *fd, uint64_t slot)
 		p->open_directories--;
 	else
 		p->open_files--;
-	posix_fd_free(pfd);
+	posix_window_free(p, pfd);
+	posix_use_end(p, pfd->use, pfd);
 }
 
 static void posix_dump(struct xlator *xl, struct dump *d)
@@ -350,6 +411,17 @@ static void posix_dump(struct xlator *xl, struct dump *d)
 	dump_value(d, "brick-id", "%s", gfid_str(&id, text));
 	dump_u64(d, "open-files", p->open_files);
 	dump_u64(d, "open-directories", p->open_directories);
+	dump_u64(d, "listing-bytes", p->window_bytes);
+	dump_u64(d, "listings-dropped", p->windows_dropped);
+	if (p->fds) {
+		struct fds_stats s = fds_stats(p->fds);
+
+		dump_u64(d, "descriptors-max", s.limit);
+		dump_u64(d, "descriptors", s.open);
+		dump_u64(d, "descriptors-kept", s.kept);
+		dump_u64(d, "descriptors-closed", s.closed);
+		dump_u64(d, "descriptors-reopened", s.reopened);
+	}
 	if (p->dirs) {
 		struct dircache_stats s = dircache_stats(p->dirs);
 
@@ -368,8 +440,8 @@ static const struct xlator_type posix_xlator = {
 	.min_children = 0, .max_children = 0,
 	.priv_size = sizeof(struct posix), .frame_size = sizeof(struct posix_op),
 	.options = posix_options,
-	.init = posix_init, .start = posix_start, .fini = posix_fini,
-	.dump = posix_dump, .release = posix_release,
+	.init = posix_init, .start = posix_start, .stop = posix_stop, .fini = posix_fini,
+	.dump = posix_dump, .release = posix_release, .directory = posix_own_directory,
 	.fops = { .any = posix_enter },
 };
 XLATOR_EXPORT(posix_xlator);
