@@ -16,6 +16,8 @@
 #define K_FEATURES	"features"
 #define K_CLIENT_ID	"client-id"
 #define K_SESSION	"session"
+#define K_RESUMED	"resumed"
+#define K_GRACE_MS	"grace-ms"
 #define K_PAYLOAD_MAX	"payload-max"
 #define K_PING_MS	"ping-ms"
 #define K_PROCESS	"process"
@@ -54,6 +56,7 @@ int hello_send(struct conn *c, const struct hello *h)
 	    dict_set_u64(d, K_VERSION_MAX, h->version_max) ||
 	    dict_set_u64(d, K_FEATURES, h->features) ||
 	    dict_set_u64(d, K_CLIENT_ID, h->client_id) ||
+	    dict_set_u64(d, K_SESSION, h->session) ||
 	    dict_set_u64(d, K_PAYLOAD_MAX, h->payload_max) ||
 	    dict_set_u64(d, K_PING_MS, h->ping_ms) || put_str(d, K_PROCESS, h->process) ||
 	    put_str(d, K_PROCESS_VERSION, h->process_version) || put_str(d, K_VOLUME, h->volume) ||
@@ -70,7 +73,8 @@ int hello_reply_send(struct conn *c, const struct hello_reply *r)
 	if (!d)
 		return -ENOMEM;
 	if (dict_set_u64(d, K_VERSION, r->version) || dict_set_u64(d, K_FEATURES, r->features) ||
-	    dict_set_u64(d, K_SESSION, r->session) ||
+	    dict_set_u64(d, K_SESSION, r->session) || dict_set_u64(d, K_RESUMED, r->resumed) ||
+	    dict_set_u64(d, K_GRACE_MS, r->grace_ms) ||
 	    dict_set_u64(d, K_PAYLOAD_MAX, r->payload_max) || dict_set_u64(d, K_UP, r->up) ||
 	    put_str(d, K_PROCESS, r->process) ||
 	    put_str(d, K_PROCESS_VERSION, r->process_version) || put_str(d, K_VOLUME, r->volume) ||
@@ -108,6 +112,7 @@ int hello_read(struct wire *w, struct hello *h, struct dict **ret_dict)
 		.version_max = get_number(d, K_VERSION_MAX, UINT32_MAX),
 		.features = get_number(d, K_FEATURES, UINT64_MAX),
 		.client_id = get_number(d, K_CLIENT_ID, UINT64_MAX),
+		.session = get_number(d, K_SESSION, UINT64_MAX),
 		.payload_max = get_number(d, K_PAYLOAD_MAX, WIRE_PAYLOAD_MAX),
 		.ping_ms = get_number(d, K_PING_MS, UINT32_MAX),
 		.process = get_str(d, K_PROCESS), .process_version = get_str(d, K_PROCESS_VERSION),
@@ -132,6 +137,8 @@ int hello_reply_read(struct wire *w, int ret, struct hello_reply *r, struct dict
 		.version = get_number(d, K_VERSION, UINT32_MAX),
 		.features = get_number(d, K_FEATURES, UINT64_MAX),
 		.session = get_number(d, K_SESSION, UINT64_MAX),
+		.resumed = get_number(d, K_RESUMED, 1),
+		.grace_ms = get_number(d, K_GRACE_MS, UINT32_MAX),
 		.payload_max = get_number(d, K_PAYLOAD_MAX, WIRE_PAYLOAD_MAX),
 		.up = get_number(d, K_UP, 1),
 		.process = get_str(d, K_PROCESS),

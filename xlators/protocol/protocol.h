@@ -7,15 +7,29 @@
  *	HELLO        header | dict      the first message of a client; nothing may come before it
  *	HELLO_REPLY  header(ret) | dict ret < 0: refused, "error" says why; the server closes
  *	REQUEST      header(op, xid) | [u64 client, with PROTOCOL_CLIENT] | arguments
- *	REPLY        header(op, xid, ret) | answer, when ret >= 0
+ *	REPLY        header(op, xid, ret) | [u64 note, with PROTOCOL_NOTE] | answer, when ret >= 0
  *	CANCEL       header(xid)        give up that request; it is still answered
  *	RELEASE      header(xid)        an open file, by handle: one way
  *	PING, PONG   header             a PONG also comes unasked: a server that does not read lives
  *	EVENT        header(op: PROTOCOL_EVENT_*) | text or gfid   from the server
+ *	RESUME       header(flags) | u32 n | u64 handle * n | u32 m | u64 xid * m
+ *	BYE          header             the client is done: its session ends
  *
  * A header's unused fields are 0.  Handles of open files are chosen by the client, never 0, never
- * used twice within a connection.  The keys of the two dicts are named in protocol.c, and there
+ * used twice within a session.  The keys of the two dicts are named in protocol.c, and there
  * only.
+ *
+ * A *session* outlives its connection: the server keeps its open files, its locks and the answers
+ * that it may not have been able to deliver for `grace`.  A client that connects again names its
+ * session in HELLO; when the server still has it ("resumed"), the client says in RESUME which files
+ * it still has open and which requests it still waits for (the server closes the other files and
+ * cancels the other requests), then sends those requests again, in the old order and unchanged.
+ *
+ * So that a request is executed once, its xid is (sequence number, place): a place has one request
+ * at a time, and the server keeps the last answer of each.  What is sent again is answered from
+ * there; a higher sequence number in the place says that the client has the answer (NFSv4.1, RFC
+ * 8881, 2.10.6).  Answers that change nothing (class READ) are not kept: such a request is executed
+ * again.
  */
 #ifndef GLUSTERFS_PROTOCOL_H
 #define GLUSTERFS_PROTOCOL_H
@@ -29,11 +43,23 @@ enum {
 	PROTOCOL_HELLO_MAX = 64 << 10,	/* a head before the handshake is done */
 	PROTOCOL_VOLFILE_MAX = 512 << 10,
 	PROTOCOL_LIST_MAX = 1 << 20,	/* bytes asked of one readdir: more is made less */
+	PROTOCOL_PLACE_BITS = 13,	/* of an xid */
+	PROTOCOL_PLACES = 1 << PROTOCOL_PLACE_BITS,	/* requests of a session under way */
+	PROTOCOL_LOCK_WAITS = PROTOCOL_PLACES / 2,	/* of them; so that an unlock finds a place */
+	PROTOCOL_RESUME_MAX = 64 << 10,	/* handles or xids in one message */
 };
 
 enum {				/* flags of a request's header */
 	PROTOCOL_ENFORCE = 1,	/* identity.enforce: nobody has checked permissions yet */
 	PROTOCOL_CLIENT = 2,	/* a server in between: whose call it is follows the header */
+	PROTOCOL_KILL_PRIV = 4,	/* identity.kill_priv */
+	PROTOCOL_MORE = 8,	/* RESUME: another one follows */
+	PROTOCOL_IMPOSE = 16,		/* identity.impose */
+	PROTOCOL_NOTE = 32,		/* REPLY: a u64 follows the header, frame_note() */
+};
+
+enum {				/* features of a server */
+	PROTOCOL_WANTS_GROUPS = 1,	/* permissions are checked there: who calls, with all his groups? */
 };
 
 enum { PROTOCOL_EVENT_UP = 1, PROTOCOL_EVENT_DOWN, PROTOCOL_EVENT_INVALIDATE };
@@ -41,8 +67,9 @@ enum { PROTOCOL_EVENT_UP = 1, PROTOCOL_EVENT_DOWN, PROTOCOL_EVENT_INVALIDATE };
 /* What a client says of itself.  Strings are never NULL after hello_read(); "" is "not given". */
 struct hello {
 	uint32_t version_min, version_max;
-	uint64_t features;		/* bits; none are defined yet */
+	uint64_t features;		/* bits; none are defined yet for a client */
 	uint64_t client_id;		/* struct graph's */
+	uint64_t session;		/* to go on with; 0: none */
 	uint32_t payload_max;		/* of a message to it */
 	uint32_t ping_ms;		/* it will be silent no longer than this; 0: not said */
 	const char *process, *process_version;
@@ -55,6 +82,8 @@ struct hello_reply {
 	int ret;			/* 0 or -errno */
 	uint32_t version;		/* the negotiated one */
 	uint64_t features, session;
+	bool resumed;			/* it is the session that the client named */
+	uint32_t grace_ms;		/* how long it is kept without a connection */
 	uint32_t payload_max;		/* of a message to the server */
 	bool up;			/* the volume serves; otherwise an EVENT will say when */
 	const char *process, *process_version, *volume;

@@ -12,14 +12,79 @@
 
 #include "locks.h"
 
-struct lock_table *lock_table_new(void)
+/* ---- counting ---- */
+
+/* The count of a client, made when there is none; the last one asked for is found first.  NULL: no
+ * memory. */
+static struct lock_client *client_get(struct lock_account *a, uint64_t client)
+{
+	struct lock_client *c;
+
+	LIST_FOREACH(c, &a->clients, link)
+		if (c->client == client)
+			break;
+	if (c)
+		LIST_REMOVE(c, link);
+	else if (!(c = calloc(1, sizeof *c)))
+		return NULL;
+	c->client = client;
+	LIST_INSERT_HEAD(&a->clients, c, link);
+	return c;
+}
+
+static void client_put(struct lock_client *c)
+{
+	if (c->nr)
+		return;
+	LIST_REMOVE(c, link);
+	free(c);
+}
+
+static bool is_over(uint32_t nr, uint32_t limit)
+{
+	return limit && nr >= limit;
+}
+
+static bool may_have_more(const struct lock_table *t, const struct lock_client *c)
+{
+	const struct lock_account *a = t->account;
+
+	return !is_over(t->nr, a->max_per_file) && !is_over(c->nr, a->max_per_client) &&
+	       !is_over(a->nr, a->max_in_all);
+}
+
+static void held_count(struct lock_table *t, struct lock_client *c, struct held_lock *h)
+{
+	h->counted = c;
+	c->nr++;
+	t->nr++;
+	t->account->nr++;
+}
+
+/* Out of the table. */
+static void held_free(struct lock_table *t, struct held_lock *h)
+{
+	TAILQ_REMOVE(&t->held, h, link);
+	t->nr--;
+	t->account->nr--;
+	h->counted->nr--;
+	client_put(h->counted);
+	free(h);
+}
+
+/* ---- tables ---- */
+
+struct lock_table *lock_table_new(struct lock_account *a)
 {
 	struct lock_table *t = malloc(sizeof *t);
 
 	if (!t)
 		return NULL;
+	t->account = a;
+	t->nr = 0;
 	TAILQ_INIT(&t->held);
 	TAILQ_INIT(&t->waiting);
+	LIST_INSERT_HEAD(&a->tables, t, link);
 	return t;
 }
 
@@ -28,10 +93,9 @@ void lock_table_free(struct lock_table *t)
 	if (!t)
 		return;
 	assert(TAILQ_EMPTY(&t->waiting));
-	for (struct held_lock *h; (h = TAILQ_FIRST(&t->held)); ) {
-		TAILQ_REMOVE(&t->held, h, link);
-		free(h);
-	}
+	for (struct held_lock *h; (h = TAILQ_FIRST(&t->held)); )
+		held_free(t, h);
+	LIST_REMOVE(t, link);
 	free(t);
 }
 
@@ -164,6 +228,7 @@ static void cut_out(struct lock_table *t, struct held_lock *h, const struct lock
 
 		*spare = NULL;
 		*tail = *h;
+		held_count(t, h->counted, tail);
 		tail->lock.start = new->end + 1;
 		h->lock.end = new->start - 1;
 		insert_sorted(t, tail);
@@ -174,23 +239,41 @@ static void cut_out(struct lock_table *t, struct held_lock *h, const struct lock
 		h->lock.start = new->end + 1;
 		insert_sorted(t, h);
 	} else {
-		TAILQ_REMOVE(&t->held, h, link);
-		free(h);
+		held_free(t, h);
 	}
+}
+
+/* Does the holder have a lock of just this range?  Then it does not become one more. */
+static bool replaces(const struct lock_table *t, const struct held_lock *want)
+{
+	const struct held_lock *h;
+
+	TAILQ_FOREACH(h, &t->held, link)
+		if (same_holder(h, want) && h->lock.start == want->lock.start &&
+		    h->lock.end == want->lock.end)
+			return true;
+	return false;
 }
 
 int lock_table_set(struct lock_table *t, const struct held_lock *want)
 {
-	/* Both before anything is changed: the new lock, and the tail when one of ours is cut in
-	 * two. */
+	/* All before anything is changed: the new lock (for a moment also when it is none), and
+	 * the tail when one of ours is cut in two. */
 	struct held_lock *new = malloc(sizeof *new), *spare = malloc(sizeof *spare);
+	struct lock_client *c = client_get(t->account, want->client);
+	int ret = !new || !spare || !c ? -ENOMEM : 0;
 
-	if (!new || !spare) {
+	if (ret == 0 && want->lock.type != F_UNLCK && !may_have_more(t, c) && !replaces(t, want))
+		ret = -ENOLCK;
+	if (ret < 0) {
 		free(new);
 		free(spare);
-		return -ENOMEM;
+		if (c)
+			client_put(c);
+		return ret;
 	}
 	*new = *want;
+	held_count(t, c, new);
 	for (struct held_lock *h = TAILQ_FIRST(&t->held), *next; h; h = next) {
 		next = TAILQ_NEXT(h, link);
 		if (!same_holder(h, want))
@@ -200,17 +283,15 @@ int lock_table_set(struct lock_table *t, const struct held_lock *want)
 				new->lock.start = h->lock.start;
 			if (h->lock.end > new->lock.end)
 				new->lock.end = h->lock.end;
-			TAILQ_REMOVE(&t->held, h, link);
-			free(h);
+			held_free(t, h);
 		} else if (overlap(&h->lock, &want->lock)) {
 			cut_out(t, h, &want->lock, &spare);
 		}
 	}
 	free(spare);
+	insert_sorted(t, new);
 	if (want->lock.type == F_UNLCK)
-		free(new);
-	else
-		insert_sorted(t, new);
+		held_free(t, new);
 	return 0;
 }
 
@@ -220,8 +301,7 @@ void lock_table_drop_owner(struct lock_table *t, uint64_t client, uint64_t owner
 		next = TAILQ_NEXT(h, link);
 		if (h->client != client || h->lock.owner != owner || h->lock.kind != LK_POSIX)
 			continue;
-		TAILQ_REMOVE(&t->held, h, link);
-		free(h);
+		held_free(t, h);
 	}
 }
 
@@ -231,8 +311,7 @@ void lock_table_drop_fd(struct lock_table *t, const struct fd *fd)
 		next = TAILQ_NEXT(h, link);
 		if (h->fd != fd)
 			continue;
-		TAILQ_REMOVE(&t->held, h, link);
-		free(h);
+		held_free(t, h);
 	}
 }
 

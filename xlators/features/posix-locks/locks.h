@@ -17,8 +17,22 @@ struct held_lock {
 	uint64_t client;
 	struct fd *fd;			/* taken through; not held: it goes before the file does */
 	struct lock lock;
+	struct lock_client *counted;	/* where; held ones only */
 };
 TAILQ_HEAD(held_locks, held_lock);
+
+/* How many locks there may be, and are: of all tables together.  0 as a limit: any number. */
+struct lock_client {
+	LIST_ENTRY(lock_client) link;
+	uint64_t client;
+	uint32_t nr;
+};
+struct lock_account {			/* zeroed is a good one */
+	uint32_t max_per_file, max_per_client, max_in_all;
+	uint32_t nr;
+	LIST_HEAD(, lock_client) clients;	/* those that have some */
+	LIST_HEAD(, lock_table) tables;		/* all */
+};
 
 struct lock_table;
 struct lock_request {
@@ -29,18 +43,21 @@ struct lock_request {
 	struct lock_request *search_next;	/* while a deadlock is looked for */
 	bool seen;
 	bool keep;			/* becomes a held lock; else only waits until it could */
-	int error;			/* when granted: 0, or -ENOMEM */
+	int error;			/* when granted: 0, -ENOLCK or -ENOMEM */
 	void *ctx;
 	void (*resume)(struct frame *f, int ret);
 };
 TAILQ_HEAD(waiting, lock_request);
 
 struct lock_table {
+	struct lock_account *account;
+	LIST_ENTRY(lock_table) link;
 	struct held_locks held;		/* sorted by start */
+	uint32_t nr;			/* of them */
 	struct waiting waiting;
 };
 
-struct lock_table *lock_table_new(void);	/* NULL: no memory */
+struct lock_table *lock_table_new(struct lock_account *a);	/* NULL: no memory; a outlives it */
 void lock_table_free(struct lock_table *t);	/* nobody waits; takes NULL */
 /* The first held lock that keeps `want` from being taken, or NULL. */
 const struct held_lock *lock_table_conflict(const struct lock_table *t,
@@ -53,8 +70,8 @@ const struct held_lock *lock_table_conflict_io(const struct lock_table *t,
  * there, or somebody waits for a lock that it has. */
 bool lock_table_must_queue(const struct lock_table *t, const struct held_lock *want,
 			   const struct waiting *all);
-/* Takes, changes or (F_UNLCK) gives back; nothing may conflict.  0 or -ENOMEM (nothing changed
- * then). */
+/* Takes, changes or (F_UNLCK) gives back; nothing may conflict.  0, -ENOLCK (there are too many),
+ * -ENOMEM (nothing changed then). */
 int lock_table_set(struct lock_table *t, const struct held_lock *want);
 /* close(2) by a process: its POSIX locks go. */
 void lock_table_drop_owner(struct lock_table *t, uint64_t client, uint64_t owner);

@@ -13,12 +13,14 @@
  * O_NONBLOCK.
  */
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "locks.h"
 
 struct pl {
 	bool mandatory;
+	struct lock_account account;		/* with three options */
 	struct waiting all_waiting;		/* of all inodes: for finding deadlocks */
 	uint64_t granted, refused, deadlocks;
 };
@@ -32,6 +34,12 @@ static const struct option options[] = {
 	OPT_BOOL("mandatory", struct pl, mandatory, "off",
 		 "reads and writes of files with set-group-id and without group-execute obey the locks"),
 	OPT_ALIAS("mandatory-locks", "mandatory"),
+	OPT_U32("max-locks-per-file", struct pl, account.max_per_file, "65536", "0", "4294967295",
+		"locks on one file; one more is ENOLCK; 0: any number"),
+	OPT_U32("max-locks-per-client", struct pl, account.max_per_client, "262144", "0",
+		"4294967295", "locks of one client (a mount, with all its processes)"),
+	OPT_U32("max-locks", struct pl, account.max_in_all, "1000000", "0", "4294967295",
+		"locks in all"),
 	OPT_END
 };
 
@@ -40,7 +48,7 @@ static struct lock_table *table_of(struct xlator *xl, struct inode *inode, bool 
 	uint64_t *slot = inode_slot(inode, xl);
 
 	if (!*slot && make)
-		*slot = (uintptr_t)lock_table_new();
+		*slot = (uintptr_t)lock_table_new(&((struct pl *)xl->priv)->account);
 	return (struct lock_table *)(uintptr_t)*slot;
 }
 
@@ -343,18 +351,51 @@ static int pl_init(struct xlator *xl)
 	return 0;
 }
 
+enum { DUMP_MAX = 1000 };
+
+/* The next line of the list of locks, until it is long enough. */
+static void dump_lock(struct dump *d, unsigned *nr, const char *what, const struct held_lock *h)
+{
+	static const char *const kinds[] = { [LK_POSIX] = "fcntl", [LK_FLOCK] = "flock" };
+	char key[32], id[GFID_STR], end[24] = "the end";
+
+	if (++*nr > DUMP_MAX)
+		return;
+	if (h->lock.end != UINT64_MAX)
+		snprintf(end, sizeof end, "%llu", (unsigned long long)h->lock.end);
+	snprintf(key, sizeof key, "lock.%u", *nr);
+	dump_value(d, key, "%s: %s, %s %s, bytes %llu to %s, client %016llx, pid %u, owner %llx",
+		   gfid_str(&h->fd->inode->gfid, id), what, kinds[h->lock.kind],
+		   h->lock.type == F_WRLCK ? "write" : "read", (unsigned long long)h->lock.start, end,
+		   (unsigned long long)h->client, h->lock.pid, (unsigned long long)h->lock.owner);
+}
+
 static void pl_dump(struct xlator *xl, struct dump *d)
 {
 	struct pl *priv = xl->priv;
-	struct lock_request *r;
+	const struct lock_table *t;
+	const struct held_lock *h;
+	const struct lock_request *r;
 	uint64_t waiting = 0;
+	unsigned nr = 0;
 
 	TAILQ_FOREACH(r, &priv->all_waiting, all_link)
 		waiting++;
+	dump_u64(d, "held", priv->account.nr);
 	dump_u64(d, "waiting", waiting);
 	dump_u64(d, "granted-after-waiting", priv->granted);
 	dump_u64(d, "refused", priv->refused);
 	dump_u64(d, "deadlocks", priv->deadlocks);
+	LIST_FOREACH(t, &priv->account.tables, link) {
+		TAILQ_FOREACH(h, &t->held, link)
+			dump_lock(d, &nr, "held", h);
+		/* A read that waits has no open file that is sure to stay. */
+		TAILQ_FOREACH(r, &t->waiting, link)
+			if (r->want.fd)
+				dump_lock(d, &nr, "wanted", &r->want);
+	}
+	if (nr > DUMP_MAX)
+		dump_u64(d, "locks-not-listed", nr - DUMP_MAX);
 }
 
 static const struct xlator_type posix_locks_xlator = {

@@ -8,8 +8,9 @@
  * the connection has more to send than it should, requests wait in a queue, bounded in bytes.
  *
  * Invariants: a frame is in the table (xid != 0) or in the queue, never both; both are empty
- * whenever the state is not CLIENT_UP, but for re-opens in CLIENT_REOPENING.
+ * whenever the state is not CLIENT_UP and we are not holding, but for re-opens in CLIENT_REOPENING.
  */
+#include <assert.h>
 #include <fcntl.h>
 #include <stdlib.h>
 
@@ -17,9 +18,7 @@
 #include "graph.h"
 
 enum {
-	SLOT_BITS = 20,			/* of an xid: at most a million requests under way */
 	SLOTS_MIN = 64,
-	QUEUE_MAX = 256 << 20,		/* bytes */
 };
 
 /* ---- the table ---- */
@@ -28,7 +27,7 @@ static int slots_grow(struct client *c)
 {
 	uint32_t nr = c->nr_slots ? c->nr_slots * 2 : SLOTS_MIN;
 
-	if (nr > 1u << SLOT_BITS)
+	if (nr > PROTOCOL_PLACES)
 		return -ENOBUFS;
 	struct client_slot *slots = realloc(c->slots, nr * sizeof *slots);
 	if (!slots)
@@ -49,7 +48,7 @@ static struct client_slot *slot_get(struct client *c, int *ret_error)
 	uint32_t i = c->first_free - 1;
 	struct client_slot *s = &c->slots[i];
 	c->first_free = s->next_free;
-	s->xid = ++c->next_seq << SLOT_BITS | i;
+	s->xid = ++c->next_seq << PROTOCOL_PLACE_BITS | i;
 	c->nr_pending++;
 	return s;
 }
@@ -66,7 +65,7 @@ static void slot_put(struct client *c, struct client_slot *s)
 
 static struct client_slot *slot_find(const struct client *c, uint64_t xid)
 {
-	uint64_t i = xid & ((1u << SLOT_BITS) - 1);
+	uint64_t i = xid & (PROTOCOL_PLACES - 1);
 
 	return xid && i < c->nr_slots && c->slots[i].xid == xid ? &c->slots[i] : NULL;
 }
@@ -100,8 +99,10 @@ static void put_request(struct client *c, struct wire *w, uint64_t xid, enum fop
 
 	wire_put_header(w, &(struct wire_header){
 		.kind = WIRE_REQUEST, .op = op, .xid = xid,
-		.flags = (id->enforce ? PROTOCOL_ENFORCE : 0) | (other ? PROTOCOL_CLIENT : 0),
+		.flags = (id->enforce ? PROTOCOL_ENFORCE : 0) | (other ? PROTOCOL_CLIENT : 0) |
+			 (id->kill_priv ? PROTOCOL_KILL_PRIV : 0) | (id->impose ? PROTOCOL_IMPOSE : 0),
 		.session = c->session, .txn = id->txn, .deadline_ms = id->deadline_ms,
+		.view = id->view, .grant = id->grant, .committed = id->committed,
 		.uid = id->uid, .gid = id->gid, .pid = id->pid, .lk_owner = id->lk_owner,
 		.nr_groups = id->nr_groups, .groups = groups_little_endian(id->groups),
 	});
@@ -174,6 +175,7 @@ static int send_frame(struct client *c, struct frame *f)
 	}
 	s->frame = f;
 	call->xid = s->xid;
+	call->cancelled = false;
 	count_pending(c, is_lock_wait(f->op, f->args));
 	frame_on_cancel(f, client_cancel);
 	return 0;
@@ -200,19 +202,24 @@ int client_send_reopen(struct client *c, enum fop_id op, const void *args,
 
 /* ---- the queue ---- */
 
-static void enqueue(struct client *c, struct frame *f)
+/* first: it has waited already, and its turn has come. */
+static void enqueue(struct client *c, struct frame *f, bool first)
 {
 	struct client_call *call = frame_data(f);
 	size_t bytes = payload_of(f->op, f->args) + wire_args_bound(f->op, f->args);
 
-	if (c->queued_bytes + bytes > QUEUE_MAX) {
+	if (c->queued_bytes + bytes > c->max_queued_bytes) {
 		c->nr_refused++;
 		return fail(f, -ENOBUFS);
 	}
 	call->frame = f;
+	call->xid = 0;
 	call->bytes = bytes;
 	c->queued_bytes += bytes;
-	TAILQ_INSERT_TAIL(&c->queue, call, link);
+	if (first)
+		TAILQ_INSERT_HEAD(&c->queue, call, link);
+	else
+		TAILQ_INSERT_TAIL(&c->queue, call, link);
 	frame_on_cancel(f, client_cancel);
 }
 
@@ -223,18 +230,32 @@ static void unqueue(struct client *c, struct client_call *call)
 	frame_on_cancel(call->frame, NULL);
 }
 
+static bool has_place(const struct client *c)
+{
+	return c->first_free || c->nr_slots < PROTOCOL_PLACES;
+}
+
+/* -ENOTCONN: the connection is broken, and we are about to be told so: it waits for what comes then. */
+static int send_or_wait(struct client *c, struct frame *f)
+{
+	int ret = send_frame(c, f);
+
+	if (ret == -ENOTCONN)
+		enqueue(c, f, true);
+	else if (ret < 0)
+		fail(f, ret);
+	return ret;
+}
+
 void client_send_queued(struct client *c)
 {
 	struct client_call *call;
 
-	while (c->state == CLIENT_UP && c->conn && !conn_congested(c->conn) &&
+	while (c->state == CLIENT_UP && c->conn && !conn_congested(c->conn) && has_place(c) &&
 	       (call = TAILQ_FIRST(&c->queue))) {
-		struct frame *f = call->frame;
-
 		unqueue(c, call);
-		int ret = send_frame(c, f);
-		if (ret < 0)
-			fail(f, ret);
+		if (send_or_wait(c, call->frame) == -ENOTCONN)
+			return;
 	}
 }
 
@@ -247,21 +268,48 @@ static void client_cancel(struct frame *f)
 		unqueue(c, call);
 		return fail(f, -EINTR);
 	}
-	/* The server answers it; if the connection goes, client_fail_pending() does. */
-	client_tell(c, WIRE_CANCEL, call->xid);
+	/* The server answers it; if the connection goes for good, client_fail_pending() does. */
+	call->cancelled = true;
+	if (c->state == CLIENT_UP)
+		client_tell(c, WIRE_CANCEL, call->xid);
+}
+
+/* ---- locks that may not be what they seem ---- */
+
+/*
+ * The answer to this is not known.  sent: whether it came to pass is not known either; otherwise it
+ * did not.
+ */
+static void doubt_locks(struct client *c, const struct frame *f, bool sent)
+{
+	const union fop_args *a = f->args;
+
+	if (f->op == FOP_flush)
+		client_fd_doubt_owner(c, a->flush.fd->inode, a->flush.owner);
+	else if (f->op == FOP_lk && a->lk.cmd != LK_GET && a->lk.lock.type == F_UNLCK)
+		client_fd_doubt_owner(c, a->lk.fd->inode, a->lk.lock.owner);
+	else if (f->op == FOP_lk && a->lk.cmd != LK_GET && sent)
+		client_fd_doubt(c, a->lk.fd);
+}
+
+static void fail_unsent(struct client *c, struct frame *f)
+{
+	/* A lock that was not given up would keep others out, while nobody here knows of it. */
+	doubt_locks(c, f, false);
+	fail(f, -ENOTCONN);
 }
 
 void client_any(struct frame *f)
 {
 	struct client *c = f->xl->priv;
 
-	if (c->state != CLIENT_UP || !c->conn)
-		return fail(f, -ENOTCONN);
-	if (!TAILQ_EMPTY(&c->queue) || conn_congested(c->conn))
-		return enqueue(c, f);
-	int ret = send_frame(c, f);
-	if (ret < 0)
-		fail(f, ret);
+	/* Up without a connection: it is ending, and what becomes of those that wait will be seen. */
+	if (c->state != CLIENT_UP && !c->holding)
+		return fail_unsent(c, f);
+	if (c->state != CLIENT_UP || !c->conn || !TAILQ_EMPTY(&c->queue) ||
+	    conn_congested(c->conn) || !has_place(c))
+		return enqueue(c, f, false);
+	send_or_wait(c, f);
 }
 
 /*
@@ -377,6 +425,7 @@ void client_reply(struct client *c, const struct wire_header *h, struct wire *w)
 	if (!s || h->op != op_of(s))
 		return client_drop(c, -EPROTO, "it answered something that was not asked");
 	enum fop_id op = h->op;
+	uint64_t note = h->flags & PROTOCOL_NOTE ? wire_get_u64(w) : 0;
 	c->nr_replies++;
 	c->stuck_ms = 0;
 	if (w->payload)
@@ -391,26 +440,82 @@ void client_reply(struct client *c, const struct wire_header *h, struct wire *w)
 	if (err == -EPROTO)
 		client_drop(c, err, "an answer to %s is malformed", fop_names[op]);
 	int ret = h->ret < -4095 ? -EIO : h->ret;	/* not an errno */
-	if (err)
+	if (err) {
 		ret = err == -ENOMEM ? err : -EIO;
+		if (s->frame)
+			doubt_locks(c, s->frame, true);
+	}
+	if (s->frame)
+		frame_set_note(s->frame, note);
 	answer_slot(c, s, ret, &reply);
 	if (h->ret >= 0)
 		reply_drop(op, &reply);
 	if (c->state == CLIENT_REOPENING && !c->nr_reopening && c->conn)
-		client_ready(c);
+		client_session_reopened(c);
+	if (!TAILQ_EMPTY(&c->queue))
+		client_send_queued(c);
 }
+
+/* ---- the connection is lost ---- */
+
+static int by_age(const void *a, const void *b)
+{
+	const struct client_slot *const *x = a, *const *y = b;
+
+	return (*x)->xid < (*y)->xid ? -1 : 1;
+}
+
+int client_each_pending(struct client *c, void (*f)(struct client *c, struct client_slot *s, void *arg),
+			void *arg)
+{
+	struct client_slot **all = malloc((c->nr_pending + 1) * sizeof *all);
+	uint32_t nr = 0;
+
+	if (!all)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < c->nr_slots; i++)
+		if (c->slots[i].xid)
+			all[nr++] = &c->slots[i];
+	assert(nr == c->nr_pending);
+	qsort(all, nr, sizeof *all, by_age);
+	for (uint32_t i = 0; i < nr; i++)
+		f(c, all[i], arg);
+	free(all);
+	return 0;
+}
+
+void client_repeat(struct client *c, struct client_slot *s, void *arg)
+{
+	struct frame *f = s->frame;
+	const struct client_call *call = frame_data(f);
+
+	if (!c->conn)
+		return;
+	int ret = send_request(c, s->xid, f->op, f->args, frame_identity(f));
+	if (ret == -ENOTCONN)
+		return;			/* it has broken again */
+	if (ret < 0)
+		return client_drop(c, ret, "%s cannot be sent again: %s", fop_names[f->op], strerror(-ret));
+	c->nr_repeated++;
+	if (call->cancelled)
+		client_tell(c, WIRE_CANCEL, call->xid);
+}
+
 
 void client_fail_pending(struct client *c)
 {
 	struct client_call *call;
 
 	for (uint32_t i = 0; i < c->nr_slots; i++)
-		if (c->slots[i].xid)
+		if (c->slots[i].xid) {
+			if (c->slots[i].frame)
+				doubt_locks(c, c->slots[i].frame, true);
 			answer_slot(c, &c->slots[i], -ENOTCONN, NULL);
+		}
 	while ((call = TAILQ_FIRST(&c->queue))) {
 		struct frame *f = call->frame;
 
 		unqueue(c, call);
-		fail(f, -ENOTCONN);
+		fail_unsent(c, f);
 	}
 }

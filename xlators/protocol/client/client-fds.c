@@ -2,14 +2,15 @@
 /*
  * client-fds.c - open files as they are known to the server: handles, re-opening, locks.
  *
- * A handle is a number that we choose when the open is sent, good for one connection.  When that
+ * A handle is a number that we choose when the open is sent, good for one session.  When that
  * is lost, each open file is opened again by identity, under a new handle and without O_TRUNC and
  * the like, before the parents hear that the server is back.  That is possible because no state of
  * an open file matters but its locks: what was locked is broken for good (EIO), for the server has
  * released the locks and somebody else may have changed the file under them.
  *
- * Limitations: a file without a name does not survive a lost connection (ESTALE); it is opened
- * again for the user who opened it first, without supplementary groups.
+ * Limitations: a file without a name survives a lost session only when the brick ended with it
+ * (storage/posix keeps it for a minute), else ESTALE; files are opened again for the user who opened
+ * them first, without supplementary groups.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -56,7 +57,8 @@ struct fd *client_newfd(enum fop_id op, const void *args)
 
 static void tell_released(struct client *c, const struct client_fd *cf)
 {
-	if (cf->generation == c->generation && cf->state == FD_OPEN)
+	/* While there is no connection nothing is told: a session that goes on begins with what is open. */
+	if (cf->generation == c->generation && cf->state == FD_OPEN && c->state >= CLIENT_REOPENING)
 		client_tell(c, WIRE_RELEASE, cf->handle);
 }
 
@@ -112,7 +114,7 @@ void client_fd_reopened(struct client *c, struct fd *fd, int ret)
 	mark_broken(cf, ret == -ENOENT || ret == -ESTALE ? -ESTALE : -EBADFD);
 	c->nr_reopen_failed++;
 	log_warning(c->xl->name,
-		    "file %s could not be opened again after the connection was lost: %s",
+		    "file %s could not be opened again after the session was lost: %s",
 		    gfid_str(&fd->inode->gfid, id), strerror(-ret));
 }
 
@@ -124,64 +126,129 @@ static int reopen_send(struct client *c, struct fd *fd, const struct client_fd *
 		return client_send_reopen(c, FOP_opendir,
 					  &(struct opendir_args){ .inode = fd->inode, .fd = fd },
 					  &id, fd);
-	uint32_t flags = fd->flags & ~(uint32_t)(O_TRUNC | O_CREAT | O_EXCL);
+	uint32_t flags = (fd->flags & ~(uint32_t)(O_TRUNC | O_CREAT | O_EXCL)) | OPEN_NAMELESS;
 	return client_send_reopen(
 		c, FOP_open, &(struct open_args){ .inode = fd->inode, .fd = fd, .flags = flags },
 		&id, fd);
 }
 
-struct reopen_all {
+struct reopening {
 	struct client *c;
 	uint32_t nr;
+	bool full;
 };
 
 static void reopen_one(struct fd *fd, void *arg)
 {
-	struct reopen_all *all = arg;
+	struct reopening *all = arg;
 	struct client *c = all->c;
 	struct client_fd *cf = fd_of(c, fd);
 
 	/* An OPENING one belongs to a call that has been answered by now. */
-	if (!cf || cf->lost_locks)
+	if (!cf || cf->lost_locks || all->full || cf->generation == c->generation)
 		return;
+	uint64_t old = cf->generation;
 	cf->handle = ++c->next_handle;
 	cf->generation = c->generation;
 	cf->state = FD_OPENING;
 	int ret = reopen_send(c, fd, cf);
-	if (ret < 0)
+	if (ret == -ENOBUFS) {
+		all->full = true;
+		cf->generation = old;
+	} else if (ret < 0) {
 		client_fd_reopened(c, fd, ret);
-	else
+	} else {
 		all->nr++;
+	}
 }
 
-uint32_t client_fd_reopen_all(struct client *c)
+uint32_t client_fd_reopen_some(struct client *c)
 {
-	struct reopen_all all = { .c = c };
+	struct reopening all = { .c = c };
 
 	fd_each(xl_inodes(c->xl), reopen_one, &all);
 	return all.nr;
+}
+
+static void lose_locks(struct client *c, struct fd *fd, struct client_fd *cf)
+{
+	char id[GFID_STR];
+
+	mark_broken(cf, -EIO);
+	cf->lost_locks = true;
+	log_error(c->xl->name,
+		  "file %s was locked when the connection was lost, and its locks could not be kept: "
+		  "operations on it fail until it is closed",
+		  gfid_str(&fd->inode->gfid, id));
 }
 
 static void lose_one(struct fd *fd, void *arg)
 {
 	struct client *c = arg;
 	struct client_fd *cf = fd_of(c, fd);
-	char id[GFID_STR];
 
-	if (!cf || !cf->locked || cf->lost_locks)
-		return;
-	mark_broken(cf, -EIO);
-	cf->lost_locks = true;
-	log_error(c->xl->name,
-		  "file %s was locked when the connection was lost: its locks are gone, operations "
-		  "on it "
-		  "fail until it is closed",
-		  gfid_str(&fd->inode->gfid, id));
+	if (cf && cf->locked && !cf->lost_locks)
+		lose_locks(c, fd, cf);
 }
 
 void client_fd_lost(struct client *c)
 {
 	fd_each(xl_inodes(c->xl), lose_one, c);
+}
+
+void client_fd_doubt(struct client *c, struct fd *fd)
+{
+	struct client_fd *cf = fd_of(c, fd);
+
+	if (!cf || cf->lost_locks)
+		return;
+	tell_released(c, cf);
+	lose_locks(c, fd, cf);
+}
+
+struct owner {
+	struct client *c;
+	const struct inode *inode;
+	uint64_t owner;
+};
+
+static void doubt_one(struct fd *fd, void *arg)
+{
+	const struct owner *o = arg;
+	const struct client_fd *cf = fd->inode == o->inode ? fd_of(o->c, fd) : NULL;
+
+	if (cf && cf->locked && (cf->many_owners || cf->lock_owner == o->owner))
+		client_fd_doubt(o->c, fd);
+}
+
+void client_fd_doubt_owner(struct client *c, struct inode *inode, uint64_t owner)
+{
+	struct owner o = { .c = c, .inode = inode, .owner = owner };
+
+	if (*inode_slot(inode, c->xl))
+		fd_each(xl_inodes(c->xl), doubt_one, &o);
+}
+
+struct each_handle {
+	struct client *c;
+	void (*f)(uint64_t handle, void *arg);
+	void *arg;
+};
+
+static void each_one(struct fd *fd, void *arg)
+{
+	struct each_handle *each = arg;
+	const struct client_fd *cf = fd_of(each->c, fd);
+
+	if (cf && is_here(each->c, cf))
+		each->f(cf->handle, each->arg);
+}
+
+void client_fd_each(struct client *c, void (*f)(uint64_t handle, void *arg), void *arg)
+{
+	struct each_handle each = { .c = c, .f = f, .arg = arg };
+
+	fd_each(xl_inodes(c->xl), each_one, &each);
 }
 
 void client_fd_locked(struct client *c, const struct lk_args *a)

@@ -4,13 +4,11 @@
  *
  * One connection.  Its life:
  *
- *	WAITING --retry--> CONNECTING --connected--> GREETING --HELLO_REPLY--> REOPENING --> UP
- *	   ^                                                                                |
- *	   +------------ closed, refused, silent, garbage: back off and try for ever -------+
+ *	WAITING --retry--> CONNECTING --connected--> GREETING --HELLO_REPLY--> (REOPENING) --> UP
+ *	   ^                                                                                  |
+ *	   +------------ closed, refused, silent, garbage: back off and try for ever ---------+
  *
- * Parents are told UP when UP is reached, DOWN (or FAILED, when the server refused us) with the
- * reason when it is lost, once.  They are told before the calls under way are answered
- * (-ENOTCONN), so that who fails over does not choose us again.
+ * What outlives it, and when the parents hear of its loss, is client-session.c's.
  *
  * A server is given up when nothing was heard of it for ping-timeout, although it was asked
  * (PING), or when it lives but none of its pending operations was answered for transport-timeout
@@ -25,12 +23,15 @@
 #include "client.h"
 #include "graph.h"
 
-enum { BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 5000, CONNECT_TIMEOUT_MS = 10000 };
+enum {
+	BACKOFF_MIN_MS = 100, BACKOFF_MAX_MS = 5000, CONNECT_TIMEOUT_MS = 10000,
+	/* while calls wait */
+	HOLD_BACKOFF_MAX_MS = 500, HOLD_CONNECT_TIMEOUT_MS = 1000,
+};
 
 static void start_connecting(struct client *c);
 
-/* How the server is called in sentences: "002.praized.com:6996", "/run/brick.sock". */
-static const char *server_name(const struct client *c, char out[300])
+const char *client_server_name(const struct client *c, char out[300])
 {
 	if (c->remote_host && !c->connect_path && strchr(c->remote_host, ':'))
 		snprintf(out, 300, "[%.255s]:%u", c->remote_host, c->remote_port);
@@ -50,8 +51,8 @@ static void notify_up(struct client *c)
 	xl_notify(c->xl, XL_CHILD_UP, NULL);
 }
 
-/* failed: the server refuses us; it is told again when the reason changes. */
-static void notify_down(struct client *c, bool failed, const char *reason)
+/* It is told again when the reason of a failure changes. */
+void client_notify_down(struct client *c, bool failed, const char *reason)
 {
 	bool same = strcmp(c->reason, reason) == 0;
 
@@ -75,21 +76,24 @@ static void retry_fire(struct timer *t)
 	start_connecting((struct client *)((char *)t - offsetof(struct client, retry)));
 }
 
-static void connection_lost(struct client *c, const char *reason)
+static void connection_lost(struct client *c, int err, const char *reason)
 {
-	bool failed = c->refused;
+	bool refused = c->refused;
+	uint32_t delay_ms, max_ms = BACKOFF_MAX_MS;
 
 	if (c->state == CLIENT_UP)
 		c->nr_losses++;
-	c->state = CLIENT_WAITING;
 	c->conn = c->closing = NULL;
 	c->refused = false;
 	timer_stop(&c->tick);
-	timer_start(&c->retry, xl_loop(c->xl), c->backoff_ms, retry_fire);
-	c->backoff_ms = c->backoff_ms * 2 < BACKOFF_MAX_MS ? c->backoff_ms * 2 : BACKOFF_MAX_MS;
-	notify_down(c, failed, reason);
-	client_fd_lost(c);
-	client_fail_pending(c);
+	if (client_session_lost(c, err, refused, reason))
+		max_ms = HOLD_BACKOFF_MAX_MS;
+	/* Telling may have stopped us. */
+	if (c->state == CLIENT_STOPPED)
+		return;
+	delay_ms = c->backoff_ms < max_ms ? c->backoff_ms : max_ms;
+	timer_start(&c->retry, xl_loop(c->xl), delay_ms, retry_fire);
+	c->backoff_ms = delay_ms * 2;
 }
 
 void client_drop(struct client *c, int err, const char *fmt, ...)
@@ -102,7 +106,10 @@ void client_drop(struct client *c, int err, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof why, fmt, ap);
 	va_end(ap);
-	snprintf(c->why, sizeof c->why, "%s: %s", server_name(c, name), why);
+	snprintf(c->why, sizeof c->why, "%s: %s", client_server_name(c, name), why);
+	c->must_not_hold = true;
+	if (err == -EPROTO)
+		c->session = 0;
 	c->closing = c->conn;
 	c->conn = NULL;
 	conn_close(c->closing, err, false);
@@ -125,7 +132,7 @@ static void client_closed(struct conn *conn, int err)
 	if (c->why[0]) {
 		snprintf(reason, sizeof reason, "%s", c->why);
 	} else {
-		const char *error = conn_error(conn), *me = server_name(c, name);
+		const char *error = conn_error(conn), *me = client_server_name(c, name);
 
 		if (!*error)
 			error = err ? strerror(-err) : "the server closed the connection";
@@ -139,7 +146,7 @@ static void client_closed(struct conn *conn, int err)
 			snprintf(reason, sizeof reason, "%s: %s", me, error);
 	}
 	c->why[0] = '\0';
-	connection_lost(c, reason);
+	connection_lost(c, err, reason);
 }
 
 /* ---- silence ---- */
@@ -186,6 +193,7 @@ static void client_connected(struct conn *conn)
 		.version_min = PROTOCOL_VERSION_MIN,
 		.version_max = PROTOCOL_VERSION_MAX,
 		.client_id = c->xl->graph->client_id,
+		.session = c->session,
 		.payload_max = protocol_payload_max(c->transaction_size),
 		.ping_ms = 2 * tick_ms(c),
 		.process = program_invocation_short_name,
@@ -210,14 +218,12 @@ void client_ready(struct client *c)
 	c->state = CLIENT_UP;
 	c->backoff_ms = BACKOFF_MIN_MS;
 	c->nr_connects++;
-	log_notice(c->xl->name, "connected to %s, attached to volume \"%s\"", server_name(c, name),
-		   c->remote_subvolume);
 	if (c->server_up)
 		return notify_up(c);
 	char reason[512];
-	snprintf(reason, sizeof reason, "%s: volume \"%s\" is down there", server_name(c, name),
+	snprintf(reason, sizeof reason, "%s: volume \"%s\" is down there", client_server_name(c, name),
 		 c->remote_subvolume);
-	notify_down(c, false, reason);
+	client_notify_down(c, false, reason);
 }
 
 static void greeted(struct client *c, const struct hello_reply *r)
@@ -232,13 +238,11 @@ static void greeted(struct client *c, const struct hello_reply *r)
 				   "it chose protocol version %u, which this client does not speak",
 				   r->version);
 	}
-	c->session = r->session;
 	c->server_payload_max = r->payload_max;
 	c->server_up = r->up;
-	c->state = CLIENT_REOPENING;
-	client_fd_reopen_all(c);
-	if (c->conn && !c->nr_reopening)
-		client_ready(c);
+	if (r->features & PROTOCOL_WANTS_GROUPS)
+		xl_notify(c->xl, XL_WANTS_GROUPS, NULL);
+	client_session_greeted(c, r);
 }
 
 /* What happens to the volume there. */
@@ -263,13 +267,13 @@ static void heard_event(struct client *c, unsigned what, struct wire *w)
 	if (c->state != CLIENT_UP)
 		return;
 	if (c->server_up) {
-		log_notice(c->xl->name, "%s: volume \"%s\" is up there", server_name(c, name),
+		log_notice(c->xl->name, "%s: volume \"%s\" is up there", client_server_name(c, name),
 			   c->remote_subvolume);
 		return notify_up(c);
 	}
 	snprintf(reason, sizeof reason, "%s: volume \"%s\" went down there: %.200s",
-		 server_name(c, name), c->remote_subvolume, text);
-	notify_down(c, false, reason);
+		 client_server_name(c, name), c->remote_subvolume, text);
+	client_notify_down(c, false, reason);
 }
 
 static void client_message(struct conn *conn, struct buf *head, struct buf *payload)
@@ -325,14 +329,17 @@ static void start_connecting(struct client *c)
 		.payload_max = protocol_payload_max(c->transaction_size),
 	};
 
-	c->generation++;
+	uint32_t timeout_ms = c->ping_timeout_ms ? c->ping_timeout_ms : CONNECT_TIMEOUT_MS;
+
+	if (c->holding && timeout_ms > HOLD_CONNECT_TIMEOUT_MS)
+		timeout_ms = HOLD_CONNECT_TIMEOUT_MS;
+	c->must_not_hold = false;
 	c->nr_attempts++;
 	c->state = CLIENT_CONNECTING;
 	c->conn = conn_connect(c->transport, xl_loop(c->xl), &to,
-			       c->ping_timeout_ms ? c->ping_timeout_ms : CONNECT_TIMEOUT_MS,
-			       &limits, &client_handler, c);
+			       timeout_ms, &limits, &client_handler, c);
 	if (!c->conn)
-		connection_lost(c, "out of memory");
+		connection_lost(c, -ENOMEM, "out of memory");
 }
 
 /* ---- the translator ---- */
@@ -379,6 +386,7 @@ static int client_start(struct xlator *xl)
 	struct client *c = xl->priv;
 
 	c->backoff_ms = BACKOFF_MIN_MS;
+	client_session_start(c);
 	start_connecting(c);
 	return 0;
 }
@@ -389,6 +397,7 @@ static void client_stop(struct xlator *xl)
 
 	timer_stop(&c->retry);
 	timer_stop(&c->tick);
+	client_session_stop(c);
 	c->state = CLIENT_STOPPED;
 	if (c->conn || c->closing)
 		conn_close(c->conn ? c->conn : c->closing, 0, true);
@@ -411,7 +420,7 @@ static void client_dump(struct xlator *xl, struct dump *d)
 	struct client *c = xl->priv;
 	char name[300];
 
-	dump_value(d, "server", "%s", server_name(c, name));
+	dump_value(d, "server", "%s", client_server_name(c, name));
 	dump_value(d, "remote-subvolume", "%s", c->remote_subvolume);
 	dump_value(d, "state", "%s", states[c->state]);
 	dump_value(d, "up", "%s", xl->up ? "yes" : "no");
@@ -420,6 +429,7 @@ static void client_dump(struct xlator *xl, struct dump *d)
 	if (c->reason[0])
 		dump_value(d, "reason", "%s", c->reason);
 	dump_value(d, "session", "%016llx", (unsigned long long)c->session);
+	dump_value(d, "calls-wait", "%s", c->holding ? "yes" : "no");
 	dump_u64(d, "pending", c->nr_pending);
 	dump_u64(d, "lock-waits", c->nr_lock_waits);
 	dump_u64(d, "queued-bytes", c->queued_bytes);
@@ -431,6 +441,8 @@ static void client_dump(struct xlator *xl, struct dump *d)
 	dump_u64(d, "refused-queue-full", c->nr_refused);
 	dump_u64(d, "payload-sent", c->payload_out);
 	dump_u64(d, "payload-received", c->payload_in);
+	dump_u64(d, "session-resumed", c->nr_resumed);
+	dump_u64(d, "requests-repeated", c->nr_repeated);
 	dump_u64(d, "files-reopened", c->nr_reopened);
 	dump_u64(d, "files-not-reopened", c->nr_reopen_failed);
 }
@@ -457,6 +469,8 @@ static const struct option client_options[] = {
 		 "up; 0: never"),
 	OPT_STR("username", S, username, NULL, "for auth.login of the server"),
 	OPT_STR("password", S, password, NULL, "for auth.login of the server; sent in clear"),
+	OPT_SIZE("max-queued-bytes", S, max_queued_bytes, "256MB", "1MB", "64GB",
+		 "operations that wait until the connection takes them; more are answered with ENOBUFS"),
 	OPT_SIZE("limits.transaction-size", S, transaction_size, "256MB", "128KB", "1GB",
 		 "longest data accepted in a message; never more than 8MB"),
 	OPT_SIZE("window-size", S, window_size, "0", "0", "1GB",

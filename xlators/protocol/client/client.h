@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * client.h - the state of one protocol/client volume, shared by its three files: client.c
- * (connection and handshake), client-calls.c (requests and answers), client-fds.c (open files).
+ * client.h - the state of one protocol/client volume, shared by its files: client.c (connection and
+ * handshake), client-session.c (what outlives a connection), client-calls.c (requests and answers),
+ * client-fds.c (open files).
  */
 #ifndef GLUSTERFS_CLIENT_H
 #define GLUSTERFS_CLIENT_H
@@ -31,6 +32,7 @@ struct client_slot {
 struct client_call {
 	struct frame *frame;
 	uint64_t xid;			/* 0: waits in the queue */
+	bool cancelled;			/* to be told again when the request is sent again */
 	TAILQ_ENTRY(client_call) link;	/* in the queue */
 	uint32_t bytes;			/* what it counts for there */
 };
@@ -39,7 +41,7 @@ enum client_fd_state { FD_OPENING, FD_OPEN, FD_BROKEN };
 
 /* What we know of an open file; the fd's slot points to it. */
 struct client_fd {
-	uint64_t handle;	/* on the connection `generation` */
+	uint64_t handle;	/* in the session `generation` */
 	uint64_t generation;
 	enum client_fd_state state;
 	int error;		/* FD_BROKEN: what its operations answer */
@@ -55,6 +57,7 @@ struct client {
 	char *transport_type, *remote_host, *remote_subvolume, *connect_path, *username, *password;
 	uint32_t remote_port;
 	uint64_t transport_timeout_ms, ping_timeout_ms, transaction_size, window_size;
+	uint64_t max_queued_bytes;
 
 	struct xlator *xl;
 	const struct transport *transport;
@@ -63,9 +66,18 @@ struct client {
 	struct conn *closing;			/* ... by us: closed() is still to come */
 	bool refused;				/* the server said no */
 	char why[512];				/* we are closing it */
-	uint64_t generation;			/* counts the connections */
 	struct timer retry, tick;
 	uint32_t backoff_ms;
+
+	/* the session (client-session.c) */
+	uint64_t session;			/* by which the server knows it; 0: none */
+	uint64_t generation;			/* counts them */
+	uint32_t grace_ms;			/* how long the server keeps it */
+	bool spare;				/* somebody above can do without us */
+	bool must_not_hold;			/* the connection that is ending: there is nothing to wait for */
+	bool holding;				/* the connection is lost, nobody was told: calls wait ... */
+	struct timer hold;			/* ... for so long */
+	uint64_t held_ns;			/* since when */
 
 	/* what the parents were last told, and why */
 	enum { TOLD_NOTHING, TOLD_UP, TOLD_DOWN, TOLD_FAILED } told;
@@ -73,7 +85,6 @@ struct client {
 
 	/* the server */
 	uint32_t server_payload_max;
-	uint64_t session;
 	bool server_up;				/* the volume there serves */
 
 	/* requests */
@@ -93,18 +104,38 @@ struct client {
 
 	/* statistics */
 	uint64_t nr_connects, nr_losses, nr_attempts, nr_requests, nr_replies, nr_reopened;
-	uint64_t nr_reopen_failed, nr_refused;
+	uint64_t nr_reopen_failed, nr_refused, nr_resumed, nr_repeated;
 	uint64_t payload_out, payload_in;
 };
 
 /* client.c */
-/* Gives the connection up: everything pending is answered when it is closed, in a later turn. */
+/*
+ * Gives the connection up, in a later turn: there is nothing to wait for.  -EPROTO: nor is there
+ * a session to go on with.
+ */
 void client_drop(struct client *c, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* Sends a message that is a header alone, if there is a connection. */
 void client_tell(struct client *c, enum wire_kind kind, uint64_t xid);
-/* All open files are open again: tells the parents. */
+/* How the server is called in sentences: "002.praized.com:6996", "/run/brick.sock". */
+const char *client_server_name(const struct client *c, char out[300]);
+/* The server can be used: tells the parents. */
 void client_ready(struct client *c);
+/* Tells the parents, once; failed: the server refuses us. */
+void client_notify_down(struct client *c, bool failed, const char *reason);
+
+/* client-session.c */
+void client_session_start(struct client *c);
+void client_session_stop(struct client *c);
+/*
+ * The connection, or an attempt to make one, has failed.  true: calls wait, and it is to be tried
+ * again soon.  Otherwise all that was under way is answered, after the parents were told.
+ */
+bool client_session_lost(struct client *c, int err, bool refused, const char *reason);
+/* The server has greeted us: goes on with the session that it knows, or begins the new one. */
+void client_session_greeted(struct client *c, const struct hello_reply *r);
+/* Requests that open files again were answered: sends more of them, or is ready. */
+void client_session_reopened(struct client *c);
 
 /* client-calls.c */
 void client_any(struct frame *f);
@@ -114,8 +145,13 @@ int client_send_reopen(struct client *c, enum fop_id op, const void *args,
 		       const struct identity *id, struct fd *fd);
 void client_reply(struct client *c, const struct wire_header *h, struct wire *w);
 void client_send_queued(struct client *c);
-/* The connection is gone: all that waits is answered -ENOTCONN. */
+/* The connection is gone for too long: all that waits is answered -ENOTCONN. */
 void client_fail_pending(struct client *c);
+/* Calls f for each request that was sent and not answered, the oldest first.  0 or -ENOMEM. */
+int client_each_pending(struct client *c, void (*f)(struct client *c, struct client_slot *s, void *arg),
+			void *arg);
+/* Sends once more what is in this place, as it was. */
+void client_repeat(struct client *c, struct client_slot *s, void *arg);
 
 /* client-fds.c */
 /* The open file that an open, create or opendir is about to make; NULL for other operations. */
@@ -124,10 +160,17 @@ struct fd *client_newfd(enum fop_id op, const void *args);
 int client_fd_begin(struct client *c, struct fd *fd, const struct identity *id);
 void client_fd_opened(struct client *c, struct fd *fd, int ret);
 void client_fd_reopened(struct client *c, struct fd *fd, int ret);
-/* Opens all that was open on an earlier connection; how many were sent. */
-uint32_t client_fd_reopen_all(struct client *c);
-/* The connection was lost: open files with locks are broken for good. */
+/* Opens what was open in an earlier session, as much as can be asked for at once; how many were sent. */
+uint32_t client_fd_reopen_some(struct client *c);
+/* The session was lost: open files with locks are broken for good. */
 void client_fd_lost(struct client *c);
+/* It is not known whether a lock was taken through it: it is broken for good, and closed there. */
+void client_fd_doubt(struct client *c, struct fd *fd);
+/* The same for all through which this owner locked the object: the server may not know that he has
+ * given it up. */
+void client_fd_doubt_owner(struct client *c, struct inode *inode, uint64_t owner);
+/* Calls f for the handle of each file that is open in this session. */
+void client_fd_each(struct client *c, void (*f)(uint64_t handle, void *arg), void *arg);
 /* Keeps track of the locks taken through an open file. */
 void client_fd_locked(struct client *c, const struct lk_args *a);
 /* The codec's: the handle of an open file; sets c->encode_error when it has none. */

@@ -3,6 +3,7 @@ protocolclientdir = $(xlatordir)/protocol
 protocolclient_LTLIBRARIES = xlators/protocol/client.la
 xlators_protocol_client_la_SOURCES = xlators/protocol/client/client.c xlators/protocol/client/client.h \
 	xlators/protocol/client/client-calls.c xlators/protocol/client/client-fds.c \
+	xlators/protocol/client/client-session.c \
 	xlators/protocol/protocol.c xlators/protocol/protocol.h
 xlators_protocol_client_la_LIBADD = libglusterfs.la
 xlators_protocol_client_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared

@@ -141,6 +141,9 @@ struct xlator *server_volume(const struct server *sv, const char *name)
 {
 	struct xlator *xl = graph_find(sv->xl->graph, name);
 
+	/* What was put above it, for us, belongs to it. */
+	while (xl && xl->nr_parents && strcmp(xl->parents[0]->type->name, sv->xl->type->needs_above) == 0)
+		xl = xl->parents[0];
 	/* What nobody has as subvolume is not linked to anything: us, another server, a mount. */
 	return xl && xl->nr_parents ? xl : NULL;
 }

@@ -10,7 +10,7 @@
 
 #include "server.h"
 
-enum { FDS_MIN = 64, FDS_MAX = 1 << 20 };
+enum { FDS_MIN = 64 };
 
 static uint32_t place(const struct fd_map *m, uint64_t handle)
 {
@@ -41,8 +41,6 @@ static int grow(struct fd_map *m)
 {
 	struct fd_map bigger = { .size = m->size ? m->size * 2 : FDS_MIN };
 
-	if (m->nr >= FDS_MAX)
-		return -ENFILE;
 	bigger.entries = calloc(bigger.size, sizeof *bigger.entries);
 	if (!bigger.entries)
 		return -ENOMEM;
@@ -61,10 +59,12 @@ struct fd *fd_map_find(const struct fd_map *m, uint64_t handle)
 	return e && !e->opening ? e->fd : NULL;
 }
 
-int fd_map_add(struct fd_map *m, uint64_t handle, struct fd *fd)
+int fd_map_add(struct fd_map *m, uint64_t handle, struct fd *fd, uint32_t limit)
 {
 	if (find(m, handle))
 		return -EEXIST;
+	if (m->nr >= limit)
+		return -ENFILE;
 	if (m->nr >= m->size / 2) {
 		int ret = grow(m);
 
@@ -75,19 +75,19 @@ int fd_map_add(struct fd_map *m, uint64_t handle, struct fd *fd)
 	return 0;
 }
 
-void fd_map_opened(struct fd_map *m, uint64_t handle)
+void fd_map_opened(struct fd_map *m, uint64_t handle, const struct fd *fd)
 {
 	struct fd_entry *e = find(m, handle);
 
-	if (e)
+	if (e && e->fd == fd)
 		e->opening = false;
 }
 
-bool fd_map_remove(struct fd_map *m, uint64_t handle)
+bool fd_map_remove(struct fd_map *m, uint64_t handle, const struct fd *only)
 {
 	struct fd_entry *e = find(m, handle);
 
-	if (!e)
+	if (!e || (only && e->fd != only))
 		return false;
 	struct fd *fd = e->fd;
 	uint32_t gap = e - m->entries, mask = m->size - 1;
@@ -112,4 +112,29 @@ void fd_map_clear(struct fd_map *m)
 		fd_unref(m->entries[i].fd);
 	free(m->entries);
 	*m = (struct fd_map){ 0 };
+}
+
+void fd_map_keep_none(struct fd_map *m)
+{
+	for (uint32_t i = 0; i < m->size; i++)
+		m->entries[i].kept = false;
+}
+
+void fd_map_keep(struct fd_map *m, uint64_t handle)
+{
+	struct fd_entry *e = find(m, handle);
+
+	if (e)
+		e->kept = true;
+}
+
+void fd_map_sweep(struct fd_map *m)
+{
+	for (uint32_t i = 0; i < m->size; ) {
+		/* Another one may come to this place. */
+		if (m->entries[i].handle && !m->entries[i].kept)
+			fd_map_remove(m, m->entries[i].handle, NULL);
+		else
+			i++;
+	}
 }

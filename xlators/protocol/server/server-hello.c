@@ -35,7 +35,7 @@ static void refuse(struct session *s, int err, const char *error)
 
 /* ---- attaching ---- */
 
-static struct port *port_get(struct server *sv, struct xlator *target)
+static struct port *port_get(struct server *sv, struct xlator *target, const char *name)
 {
 	struct port *p;
 
@@ -46,6 +46,7 @@ static struct port *port_get(struct server *sv, struct xlator *target)
 	if (!p)
 		return NULL;
 	p->target = target;
+	p->name = graph_find(sv->xl->graph, name)->name;	/* without what was put above it */
 	p->xl = *sv->xl;
 	p->xl.nr_children = 1;
 	p->xl.children = &p->target;
@@ -83,6 +84,36 @@ static struct xlator *choose_volume(struct session *s, const struct hello *h, in
 	return NULL;
 }
 
+/* The rest of what a session knows of its client, which may have changed since the last time. */
+static void note_client(struct session *s, const struct hello *h)
+{
+	const struct server *sv = s->server;
+
+	s->payload_max = h->payload_max;
+	s->silence_max_ms = sv->client_timeout_ms;
+	if (s->silence_max_ms && s->silence_max_ms < 4 * (uint64_t)h->ping_ms)
+		s->silence_max_ms = 4 * h->ping_ms;
+	s->told_up = s->port->target->up;
+	snprintf(s->process, sizeof s->process, "%s %s", h->process, h->process_version);
+}
+
+static void answer_attached(struct session *s, uint32_t version, bool resumed)
+{
+	const struct server *sv = s->server;
+
+	answer(s,
+	       &(struct hello_reply){
+		       .version = version,
+		       .features = sv->root_squash || sv->all_squash ? PROTOCOL_WANTS_GROUPS : 0,
+		       .session = s->id,
+		       .resumed = resumed,
+		       .grace_ms = sv->grace_ms < UINT32_MAX ? sv->grace_ms : UINT32_MAX,
+		       .up = s->told_up,
+		       .volume = s->port->name,
+		       .payload_max = protocol_payload_max(sv->transaction_size),
+	       });
+}
+
 static void attach(struct session *s, const struct hello *h, uint32_t version)
 {
 	struct server *sv = s->server;
@@ -92,33 +123,27 @@ static void attach(struct session *s, const struct hello *h, uint32_t version)
 
 	if (!target)
 		return refuse(s, err, error);
+	struct port *port = port_get(sv, target, h->volume);
+	if (!port)
+		return refuse(s, -ENOMEM, "out of memory");
+	struct session *old = session_find(sv, port, h);
+	if (old) {
+		session_adopt(old, s);
+		note_client(old, h);
+		log_notice(sv->xl->name, "%s is back", old->peer);
+		return answer_attached(old, version, true);
+	}
 	if (sv->nr_sessions >= sv->max_connections) {
 		snprintf(error, sizeof error, "there are %u clients already (max-connections)",
 			 sv->nr_sessions);
 		return refuse(s, -EBUSY, error);
 	}
-	struct port *port = port_get(sv, target);
-	if (!port)
-		return refuse(s, -ENOMEM, "out of memory");
 	s->port = port;
-	s->id = ++sv->next_session;
 	s->client_id = h->client_id;
-	s->payload_max = h->payload_max;
-	s->silence_max_ms = sv->client_timeout_ms;
-	if (s->silence_max_ms && s->silence_max_ms < 4 * (uint64_t)h->ping_ms)
-		s->silence_max_ms = 4 * h->ping_ms;
-	s->told_up = target->up;
-	snprintf(s->process, sizeof s->process, "%s %s", h->process, h->process_version);
+	note_client(s, h);
 	session_attached(s);
-	log_notice(sv->xl->name, "%s (%s) uses volume \"%s\"", s->peer, s->process, target->name);
-	answer(s,
-	       &(struct hello_reply){
-		       .version = version,
-		       .session = s->id,
-		       .up = target->up,
-		       .volume = target->name,
-		       .payload_max = protocol_payload_max(sv->transaction_size),
-	       });
+	log_notice(sv->xl->name, "%s (%s) uses volume \"%s\"", s->peer, s->process, port->name);
+	answer_attached(s, version, false);
 }
 
 /* ---- the volume file ---- */

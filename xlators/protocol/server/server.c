@@ -2,17 +2,13 @@
 /*
  * server.c - protocol/server: volumes of this graph for clients.
  *
- * A connection is a session.  It may say HELLO and nothing else until it is attached to a volume;
+ * A connection belongs to a session (server-session.c).  It may say HELLO and nothing else until it is attached to a volume;
  * what does not greet within HELLO_MS is dropped, and of those that have not yet greeted only
  * GREETING_MAX are kept: one more pushes the oldest out, so a flood of half-open connections costs
  * the flooder's own.
  *
- * A session ends when its connection is gone and its last request was answered; then its open
- * files are closed, and with them its locks.  Requests are cancelled when the connection goes, so
- * nothing waits for a lock that nobody wants any more.
- *
- * Flow control: of a session that has max-requests (or their bytes) under way, or does not take
- * its answers, no more is read.  Requests that wait for a lock do not count, or the unlock could
+ * Flow control: of a session that has max-requests (or their bytes) under way, or some that it has
+ * given up, or does not take its answers, no more is read.  Requests that wait for a lock do not count, or the unlock could
  * not come through; and a session that is not being read hears a PONG now and then, so that it
  * does not take us for dead.
  */
@@ -25,91 +21,7 @@
 #include "server.h"
 #include "graph.h"
 
-enum { TICK_MS = 500, HELLO_MS = 10000, GREETING_MAX = 256 };
-
-static const struct conn_handler server_handler;
-
-/* ---- sessions ---- */
-
-static void session_free(struct session *s)
-{
-	struct server *sv = s->server;
-
-	if (s->conn)
-		conn_close(s->conn, 0, true);
-	fd_map_clear(&s->fds);
-	if (s->port) {
-		LIST_REMOVE(s, link);
-		sv->nr_sessions--;
-	} else {
-		TAILQ_REMOVE(&sv->greeting, s, waiting);
-		sv->nr_greeting--;
-	}
-	if (!sv->nr_sessions && !sv->nr_greeting)
-		timer_stop(&sv->tick);
-	xl_busy(sv->xl, -1);
-	free(s);
-}
-
-void session_settle(struct session *s)
-{
-	if (s->nr_requests || s->nr_lock_waits)
-		return session_flow(s);
-	if (!s->conn || s->server->stopping)
-		return session_free(s);
-	session_flow(s);
-}
-
-void session_flow(struct session *s)
-{
-	const struct server *sv = s->server;
-
-	if (!s->conn || s->closing)
-		return;
-	bool pause = sv->stopping || s->nr_requests >= sv->max_requests ||
-		     s->bytes >= sv->max_request_bytes || conn_congested(s->conn);
-	if (pause == s->paused)
-		return;
-	s->paused = pause;
-	conn_pause(s->conn, pause);
-}
-
-void session_attached(struct session *s)
-{
-	struct server *sv = s->server;
-	struct conn_limits limits = {
-		.payload_max = protocol_payload_max(sv->transaction_size),
-	};
-
-	TAILQ_REMOVE(&sv->greeting, s, waiting);
-	sv->nr_greeting--;
-	LIST_INSERT_HEAD(&sv->sessions, s, link);
-	sv->nr_sessions++;
-	sv->nr_attached++;
-	s->silent_ms = 0;
-	conn_set_handler(s->conn, &limits, &server_handler, s);
-}
-
-void session_close(struct session *s, int err)
-{
-	if (!s->conn || s->closing)
-		return;
-	s->closing = true;
-	conn_close(s->conn, err, false);
-}
-
-void session_offend(struct session *s, const char *fmt, ...)
-{
-	char what[256];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(what, sizeof what, fmt, ap);
-	va_end(ap);
-	s->server->nr_malformed++;
-	log_warning(s->server->xl->name, "dropped: %s: %s", s->peer, what);
-	session_close(s, -EPROTO);
-}
+enum { GREETING_MAX = 256 };
 
 /* ---- what connections tell ---- */
 
@@ -135,7 +47,7 @@ static void server_message(struct conn *conn, struct buf *head, struct buf *payl
 	case WIRE_CANCEL:
 		return server_cancel(s, h.xid);
 	case WIRE_RELEASE:
-		if (!fd_map_remove(&s->fds, h.xid))
+		if (!fd_map_remove(&s->fds, h.xid, NULL))
 			session_offend(s, "it closed a file that is not open");
 		return;
 	case WIRE_PING:
@@ -144,6 +56,10 @@ static void server_message(struct conn *conn, struct buf *head, struct buf *payl
 		return session_flow(s);
 	case WIRE_PONG:
 		return;
+	case WIRE_RESUME:
+		return session_resume(s, &h, &w);
+	case WIRE_BYE:
+		return session_end(s);
 	default:
 		session_offend(s, "it sent a message of kind %u", h.kind);
 	}
@@ -156,13 +72,9 @@ static void server_closed(struct conn *conn, int err)
 
 	if (!*error)
 		error = s->peer;
-	if (s->port)
-		log_notice(s->server->xl->name, "gone: %s", error);
-	else if (err && !s->closing)
+	if (!s->port && err && !s->closing)
 		log_warning(s->server->xl->name, "dropped: %s", error);
-	s->conn = NULL;
-	server_cancel_all(s, false);
-	session_settle(s);
+	session_lost(s, error);
 }
 
 static void server_writable(struct conn *conn)
@@ -170,48 +82,9 @@ static void server_writable(struct conn *conn)
 	session_flow(conn_ctx(conn));
 }
 
-static const struct conn_handler server_handler = {
+const struct conn_handler server_handler = {
 	.message = server_message, .closed = server_closed, .writable = server_writable,
 };
-
-/* ---- time ---- */
-
-/*
- * Silence is counted in ticks, so that a server that was stopped for a while does not drop
- * everybody.
- */
-static bool is_silent(struct session *s, uint32_t limit_ms)
-{
-	uint64_t heard = conn_last_heard_ns(s->conn);
-
-	s->silent_ms = heard == s->heard_ns || !s->port ? s->silent_ms + TICK_MS : 0;
-	s->heard_ns = heard;
-	return limit_ms && s->silent_ms > limit_ms;
-}
-
-static void tick_fire(struct timer *t)
-{
-	struct server *sv = (struct server *)((char *)t - offsetof(struct server, tick));
-	struct session *s, *next;
-
-	timer_start(t, xl_loop(sv->xl), TICK_MS, tick_fire);
-	TAILQ_FOREACH(s, &sv->greeting, waiting)
-		if (s->conn && !s->closing && is_silent(s, HELLO_MS))
-			session_offend(s, "it did not greet within %d s", HELLO_MS / 1000);
-	for (s = LIST_FIRST(&sv->sessions); s; s = next) {
-		next = LIST_NEXT(s, link);
-		if (!s->conn || s->closing)
-			continue;
-		if (s->paused) {
-			/* It may ping, but we do not read it. */
-			if (!conn_congested(s->conn) && protocol_send(s->conn, WIRE_PONG, 0) < 0)
-				session_close(s, -ENOMEM);
-		} else if (is_silent(s, s->silence_max_ms)) {
-			session_offend(s, "nothing was heard of it for %u ms (client-timeout)",
-				       s->silence_max_ms);
-		}
-	}
-}
 
 /* ---- accepting ---- */
 
@@ -244,8 +117,7 @@ static bool server_accepted(struct listener *l, struct conn *conn)
 	sv->nr_greeting++;
 	xl_busy(sv->xl, 1);
 	conn_set_handler(conn, &limits, &server_handler, s);
-	if (!timer_active(&sv->tick))
-		timer_start(&sv->tick, xl_loop(sv->xl), TICK_MS, tick_fire);
+	session_tick_begin(sv);
 	return true;
 }
 
@@ -363,7 +235,7 @@ static void server_stop(struct xlator *xl)
 	for (s = LIST_FIRST(&sv->sessions); s; s = next) {
 		next = LIST_NEXT(s, link);
 		session_flow(s);
-		server_cancel_all(s, true);
+		server_cancel_all(s, CANCEL_LOCK_WAITS);
 		s->nr_requests--;
 		session_settle(s);
 	}
@@ -388,17 +260,22 @@ static void dump_session(const struct session *s, struct dump *d, uint64_t now_n
 {
 	char key[64];
 
-#define KEY(what) (snprintf(key, sizeof key, "session.%llu." what, (unsigned long long)s->id), key)
+#define KEY(what) (snprintf(key, sizeof key, "session.%llu." what, (unsigned long long)s->nr), key)
+	dump_value(d, KEY("id"), "%016llx", (unsigned long long)s->id);
 	dump_value(d, KEY("peer"), "%s", s->peer);
 	dump_value(d, KEY("process"), "%s", s->process);
 	dump_value(d, KEY("client-id"), "%016llx", (unsigned long long)s->client_id);
-	dump_value(d, KEY("volume"), "%s", s->port->target->name);
+	dump_value(d, KEY("volume"), "%s", s->port->name);
 	dump_value(d, KEY("state"), "%s",
-		   !s->conn	? "ending"
+		   s->ended	? "ending"
+		   : !s->conn	? "waiting for its client to come back"
 		   : s->closing ? "closing"
 		   : s->paused	? "paused"
 				: "up");
 	dump_u64(d, KEY("seconds"), (now_ns - s->since_ns) / 1000000000);
+	dump_u64(d, KEY("times-resumed"), s->nr_resumed);
+	dump_u64(d, KEY("requests-repeated"), s->nr_repeated);
+	dump_u64(d, KEY("answers-kept-bytes"), replay_bytes(&s->replay));
 	dump_u64(d, KEY("open-files"), s->fds.nr);
 	dump_u64(d, KEY("requests-under-way"), s->nr_requests);
 	dump_u64(d, KEY("lock-waits"), s->nr_lock_waits);
@@ -418,6 +295,7 @@ static void server_dump(struct xlator *xl, struct dump *d)
 	if (sv->listener)
 		dump_u64(d, "port", listener_port(sv->listener));
 	dump_u64(d, "sessions", sv->nr_sessions);
+	dump_u64(d, "bytes-under-way", sv->bytes);
 	dump_u64(d, "not-greeted", sv->nr_greeting);
 	dump_u64(d, "accepted", sv->nr_accepted);
 	dump_u64(d, "attached", sv->nr_attached);
@@ -425,7 +303,7 @@ static void server_dump(struct xlator *xl, struct dump *d)
 	dump_u64(d, "malformed", sv->nr_malformed);
 	dump_u64(d, "pushed-out", sv->nr_turned_away);
 	SLIST_FOREACH(p, &sv->ports, link)
-		dump_value(d, "used-volume", "%s", p->target->name);
+		dump_value(d, "used-volume", "%s", p->name);
 	LIST_FOREACH(s, &sv->sessions, link)
 		dump_session(s, d, loop_now_ns(xl_loop(xl)));
 }
@@ -467,10 +345,16 @@ static const struct option server_options[] = {
 	OPT_U32("max-requests", S, max_requests, "1024", "1", "1000000",
 		"operations of one client at a time; no more is read while it has so many"),
 	OPT_SIZE("max-request-bytes", S, max_request_bytes, "64MB", "1MB", "64GB",
-		 "data of one client's operations at a time"),
+		 "data of one client's operations and of the answers that they ask for"),
+	OPT_SIZE("max-bytes-in-all", S, max_bytes_in_all, "1GB", "1MB", "1TB",
+		 "the same for all clients together; each may always have one operation"),
+	OPT_U32("max-open-files", S, max_open_files, "262144", "1", "16777216",
+		"files and directories that one client may have open; one more is ENFILE"),
 	OPT_TIME(
 		"client-timeout", S, client_timeout_ms, "60s", "0", "24h",
-		"a client that was silent for so long is dropped, and its locks with it; 0: never"),
+		"the connection of a client that was silent for so long is closed; 0: never"),
+	OPT_TIME("grace", S, grace_ms, "30s", "0", "24h",
+		 "how long open files and locks of a client are kept whose connection was lost"),
 	OPT_U32("inode-lru-limit", S, inode_lru_limit, "0", "0", "100000000",
 		"objects remembered that nobody uses; 0: the limit of the graph"),
 	OPT_SIZE("limits.transaction-size", S, transaction_size, "4MB", "128KB", "1GB",
@@ -489,7 +373,7 @@ static const struct xlator_type server_xlator = {
 	.abi = XLATOR_ABI, .name = "protocol/server", .help = "volumes for clients",
 	.min_children = 1, .max_children = XL_MANY,
 	.priv_size = sizeof(struct server),
-	.options = server_options,
+	.options = server_options, .needs_above = "features/replica",
 	.check = server_check, .init = server_init, .start = server_start, .stop = server_stop, .fini = server_fini,
 	.event = server_event, .dump = server_dump,
 };
