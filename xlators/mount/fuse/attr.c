@@ -54,9 +54,7 @@ int entry_fill(struct mount *m, struct inode *inode, const struct attr *attr,
 		return -ENOMEM;
 	*e = (struct fuse_entry_param){
 		.ino = node_id(m, inode),
-		/* An address may be used again; a file handle made for the old object then shows
-		 * by this. */
-		.generation = (uint32_t)gfid_hash(&inode->gfid),
+		.generation = node_generation(inode),
 		.attr_timeout = m->attr_timeout_ms / 1e3,
 		.entry_timeout = m->entry_timeout_ms / 1e3,
 	};
@@ -90,12 +88,19 @@ void request_entry(struct request *r, const struct attr *attr)
 	request_end(r);
 }
 
-void request_attr(struct request *r, const struct attr *attr)
+static void reply_attr(fuse_req_t req, bool statx, const struct attr *attr, double valid)
 {
 	struct stat st;
 
+	if (statx)
+		return kernel_statx(req, attr, valid);
 	attr_to_stat(attr, &st);
-	fuse_reply_attr(r->req, &st, r->mount->attr_timeout_ms / 1e3);
+	fuse_reply_attr(req, &st, valid);
+}
+
+void request_attr(struct request *r, const struct attr *attr)
+{
+	reply_attr(r->req, r->statx, attr, r->mount->attr_timeout_ms / 1e3);
 	request_end(r);
 }
 
@@ -109,6 +114,10 @@ static void getattr_done(struct frame *f, int child, int ret, const struct stat_
 
 	if (request_retry(r, ret))
 		return wind_getattr(r);
+	/* a working directory that was removed, a path descriptor: nothing happens to it any more */
+	const struct node *n = node_find(r->mount, r->inode);
+	if ((ret == -ESTALE || ret == -ENOENT) && n && n->gone && n->last)
+		return request_attr(r, n->last);
 	if (ret < 0)
 		return request_error(r, ret);
 	node_seen(r->mount, r->inode, &reply->attr, r->changes);
@@ -124,21 +133,20 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct mount *m = fuse_req_userdata(req);
 	uint64_t left_ns;
-	const struct attr *recent = node_recent(m, node_inode(m, ino), &left_ns);
+	const struct inode *inode = node_inode(m, ino);
+	const struct attr *recent =
+		m->said.now || !inode ? NULL : node_recent(m, inode, &left_ns);
 
 	m->stats.requests++;
 	if (recent) {
-		struct stat st;
-
-		attr_to_stat(recent, &st);
 		m->stats.attrs_local++;
-		fuse_reply_attr(req, &st, mount_seconds(left_ns));
-		return;
+		return reply_attr(req, m->said.statx, recent, mount_seconds(left_ns));
 	}
 	struct request *r = request_new(req, ino);
 	if (!r)
 		return;
 	r->fd = fd_ref(handle_fd(fi));
+	r->statx = m->said.statx;
 	wind_getattr(r);
 }
 
@@ -222,6 +230,22 @@ static bool flushes_times(const struct request *r, int to_set)
 	       !(to_set & ~times);
 }
 
+/*
+ * A change of owner, or of nothing: chown(2) without an owner, and what the kernel makes of an fallocate
+ * that takes set-user-id bits away.  The brick's chown does so for everybody; whether the caller could keep
+ * set-group-id the kernel tells only with a size.
+ */
+static void note_kill_priv(struct request *r)
+{
+	const bool owner = !r->valid || (r->valid & (SET_UID | SET_GID));
+
+	if (!owner)
+		return;
+	call_identity(r->root)->kill_priv = false;
+	if (caller_group_decides(r))
+		caller_kill_priv(r);
+}
+
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set,
 		struct fuse_file_info *fi)
 {
@@ -243,10 +267,11 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set,
 		wind_truncate(r->root, 0, &a, setattr_truncate_done);
 	} else if (flushes_times(r, to_set)) {
 		request_attr(r, &r->attr);
-	} else if (r->valid) {
-		setattr_rest(r);
+	} else if (!r->valid && caller_only_lost_capability(r)) {
+		wind_getattr(r);
 	} else {
-		wind_getattr(r);	/* only a change time, which is the brick's to set */
+		note_kill_priv(r);
+		setattr_rest(r);
 	}
 }
 

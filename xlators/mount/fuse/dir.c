@@ -17,8 +17,9 @@
 
 #include "mount.h"
 
-void piece_drop(struct handle *h)
+void piece_drop(struct mount *m, struct handle *h)
 {
+	m->nr_pieces -= h->piece != NULL;
 	dirents_unref(h->piece);
 	h->piece = NULL;
 	h->at = NULL;
@@ -100,7 +101,7 @@ static struct inode *fresh_inode(struct mount *m, const struct handle *h,
 	if (!inode)
 		return NULL;
 	const struct node *n = node_find(m, inode);
-	if (n && n->changed > h->piece_changes) {
+	if ((n ? n->changed : m->forgotten_changed) > h->piece_changes) {
 		inode_unref(inode);
 		return NULL;
 	}
@@ -168,16 +169,16 @@ static void reply_listing(struct request *r, struct handle *h)
 		h->at = dirents_next(h->piece, h->at);
 	}
 	if (used == 0 && h->at) {
-		piece_drop(h);
+		piece_drop(m, h);
 		/* no room for a single one; an empty answer would be the end */
 		return request_error(r, -EINVAL);
 	}
-	if (!h->at)
-		piece_drop(h);
+	if (!h->at || m->nr_pieces > MOUNT_PIECES)
+		piece_drop(m, h);
 	if (reply_lost(m, fuse_reply_buf(r->req, m->out, used))) {
 		for (size_t i = 0; i < nr; i++)
 			node_forget(m, m->listed[i], 1);
-		piece_drop(h);
+		piece_drop(m, h);
 	}
 	request_end(r);
 }
@@ -191,14 +192,16 @@ static void listing_done(struct request *r, int ret, struct dirents *entries)
 
 	if (!h)
 		return request_error(r, -ENOTCONN);	/* the kernel has gone meanwhile */
-	piece_drop(h);
+	piece_drop(m, h);
 	if (ret < 0)
 		return request_error(r, ret);
 	h->piece = dirents_ref(entries);
+	m->nr_pieces += h->piece != NULL;
 	h->at = entries ? dirents_next(entries, NULL) : NULL;
 	h->piece_plus = r->root->op == FOP_readdirp;
 	h->piece_changes = r->changes;
 	h->piece_ns = loop_now_ns(xl_loop(m->xl));
+	node_accessed(m, r->inode);
 	reply_listing(r, h);
 }
 

@@ -9,7 +9,8 @@
 
 #include "mount.h"
 
-enum { COPY_MAX = 1 << 30 };		/* copy_file_range: bytes a call */
+/* copy_file_range: bytes a call.  A brick does it in one piece, and others who use the files wait. */
+enum { COPY_MAX = 128 << 20 };
 
 /* ---- create and open ---- */
 
@@ -17,6 +18,7 @@ enum { COPY_MAX = 1 << 30 };		/* copy_file_range: bytes a call */
 static uint32_t open_flags(const struct mount *m, int flags)
 {
 	flags &= ~(O_CREAT | O_EXCL | O_NOCTTY);
+	flags |= m->noatime ? O_NOATIME : 0;
 	if (m->writeback_cache) {
 		/* The kernel reads to complete pages, and knows itself where the end is. */
 		if ((flags & O_ACCMODE) == O_WRONLY)
@@ -31,12 +33,41 @@ static bool opens_direct(const struct mount *m, int flags)
 	return m->direct_io_mode == DIRECT_IO_ENABLE && (flags & O_ACCMODE) != O_RDONLY;
 }
 
+/*
+ * An open that is told ESTALE is tried again by the kernel, once, in the same system call (path_openat()
+ * with LOOKUP_REVAL): by a name it looks that up again, through /proc/self/fd it comes for the same file.
+ * So it may then open what has no name any more; the first time it may not, or a name that another host
+ * has given to another file would open the old one, as long as that is kept by somebody.
+ */
+static void note_stale(struct mount *m, uint32_t pid)
+{
+	unsigned i = m->nr_stale++ % STALE_OPENS;
+
+	m->stale[i].pid = pid;
+	m->stale[i].ns = loop_now_ns(xl_loop(m->xl));
+}
+
+static bool was_stale(struct mount *m, uint32_t pid)
+{
+	const uint64_t second_ns = 1000000000;
+
+	for (unsigned i = 0; i < STALE_OPENS; i++) {
+		if (m->stale[i].pid != pid)
+			continue;
+		m->stale[i].pid = 0;
+		return loop_now_ns(xl_loop(m->xl)) - m->stale[i].ns < second_ns;
+	}
+	return false;
+}
+
 static void open_done(struct frame *f, int child, int ret, const struct open_reply *reply)
 {
 	struct request *r = request_answered(f, &ret);
 	struct mount *m = r->mount;
 
 	if (ret < 0) {
+		if (ret == -ESTALE)
+			note_stale(m, frame_identity(r->root)->pid);
 		handle_free(m, r->handle);
 		return request_error(r, ret);
 	}
@@ -65,18 +96,22 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	r->fi = *fi;
 	r->fi.direct_io = opens_direct(m, fi->flags);
 	struct open_args a = { .inode = r->inode, .fd = r->handle->fd, .flags = flags };
+	const struct node *n = node_find(m, r->inode);
+	/* What lost its last name here is known by no name here. */
+	if ((n && n->gone) || (m->nr_stale && was_stale(m, frame_identity(r->root)->pid)))
+		a.flags |= OPEN_NAMELESS;
 	wind_open(r->root, 0, &a, open_done);
 }
 
-static void create_done(struct frame *f, int child, int ret, const struct create_reply *reply)
+/* What a create or a tmpfile made, and opened. */
+static void created(struct request *r, int ret, const struct attr *attr, const struct attr *parent)
 {
-	struct request *r = request_answered(f, &ret);
 	struct mount *m = r->mount;
 	struct fuse_entry_param e;
 
-	if (ret >= 0 && !attr_present(&reply->attr))
+	if (ret >= 0 && !attr_present(attr))
 		ret = -EIO;
-	int err = ret < 0 ? ret : entry_fill(m, r->other, &reply->attr, &e);
+	int err = ret < 0 ? ret : entry_fill(m, r->other, attr, &e);
 	if (err) {
 		handle_free(m, r->handle);
 		/* Somebody else made the name after the kernel looked.  Told that what it knows
@@ -86,8 +121,9 @@ static void create_done(struct frame *f, int child, int ret, const struct create
 			err = -ESTALE;
 		return request_error(r, err);
 	}
-	node_changed(m, r->inode, NULL, &reply->parent, r->changes);
-	node_changed(m, r->other, NULL, &reply->attr, r->changes);
+	if (parent)
+		node_changed(m, r->inode, NULL, parent, r->changes);
+	node_changed(m, r->other, NULL, attr, r->changes);
 	struct node *n = node_find(m, r->other);
 	n->pages = true;
 	xattr_note_created(m, n);
@@ -100,25 +136,48 @@ static void create_done(struct frame *f, int child, int ret, const struct create
 	request_end(r);
 }
 
+static void create_done(struct frame *f, int child, int ret, const struct create_reply *reply)
+{
+	struct request *r = request_answered(f, &ret);
+
+	created(r, ret, reply ? &reply->attr : NULL, reply ? &reply->parent : NULL);
+}
+
+static void tmpfile_done(struct frame *f, int child, int ret, const struct tmpfile_reply *reply)
+{
+	struct request *r = request_answered(f, &ret);
+
+	created(r, ret, reply ? &reply->attr : NULL, NULL);
+}
+
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	       struct fuse_file_info *fi)
 {
 	struct mount *m = fuse_req_userdata(req);
 	struct request *r = request_new_change(req, parent);
+	const bool nameless = m->said.tmpfile;
 
 	if (!r || !request_name(r, name))
 		return;
 	struct gfid gfid = request_gfid(r);
-	uint32_t flags = open_flags(m, fi->flags) & ~O_TRUNC;
+	uint32_t flags = open_flags(m, fi->flags) & ~(O_TRUNC | (nameless ? O_TMPFILE : 0));
+	uint32_t mask = fuse_req_ctx(req)->umask;
 	r->other = inode_get(xl_inodes(m->xl), &gfid, S_IFREG);
 	r->handle = r->other ? handle_new(m, r->other, flags, false) : NULL;
 	if (!r->handle)
 		return request_error(r, -ENOMEM);
 	r->fi = *fi;
 	r->fi.direct_io = opens_direct(m, fi->flags);
+	if (nameless) {
+		struct tmpfile_args a = {
+			.parent = r->inode, .inode = r->other, .fd = r->handle->fd,
+			.flags = flags, .mode = mode, .umask = mask,
+		};
+		return wind_tmpfile(r->root, 0, &a, tmpfile_done);
+	}
 	struct create_args a = {
 		.parent = r->inode, .name = r->name, .inode = r->other, .fd = r->handle->fd,
-		.flags = flags, .mode = mode, .umask = fuse_req_ctx(req)->umask,
+		.flags = flags, .mode = mode, .umask = mask,
 	};
 	wind_create(r->root, 0, &a, create_done);
 }
@@ -131,6 +190,7 @@ static void read_done(struct frame *f, int child, int ret, const struct read_rep
 
 	if (ret < 0)
 		return request_error(r, ret);
+	node_accessed(r->mount, r->inode);
 	if (reply->data)
 		fuse_reply_buf(r->req, (const char *)reply->data->data, reply->data->len);
 	else
@@ -144,22 +204,65 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 
 	if (!r)
 		return;
+	request_bytes(r, size);
 	call_identity(r->root)->lk_owner = fi->lock_owner;
 	struct read_args a = { .fd = handle_fd(fi), .offset = off, .size = size };
 	wind_read(r->root, 0, &a, read_done);
 }
 
-static void write_done(struct frame *f, int child, int ret, const struct write_reply *reply)
+/* The answer to a change of data that tells how many bytes it was.  Ends r. */
+static void reply_bytes(struct request *r, int ret, const struct attr *before,
+			const struct attr *attr)
 {
-	struct request *r = request_answered(f, &ret);
-
 	if (ret < 0) {
 		node_recent_drop(r->mount, r->inode);
 		return request_error(r, ret);
 	}
-	node_changed(r->mount, r->inode, &reply->before, &reply->attr, r->changes);
+	node_changed(r->mount, r->inode, before, attr, r->changes);
 	fuse_reply_write(r->req, ret);
 	request_end(r);
+}
+
+static void wind_rest(struct request *r);
+
+static void write_done(struct frame *f, int child, int ret, const struct write_reply *reply)
+{
+	struct request *r = request_answered(f, &ret);
+	struct mount *m = r->mount;
+
+	if (ret < 0)
+		return reply_bytes(r, ret, NULL, NULL);
+	/* The kernel does not look at how much of its pages was written back. */
+	if (r->fi.writepage && ret > 0 && (size_t)ret < r->buf->len - r->done) {
+		node_changed(m, r->inode, &reply->before, &reply->attr, r->changes);
+		r->done += ret;
+		return wind_rest(r);
+	}
+	if (r->appends && attr_present(&reply->attr) &&
+	    reply->attr.size != r->offset + (uint64_t)ret) {
+		_cleanup_inode_ struct inode *inode = inode_ref(r->inode);
+		uint64_t from = r->offset;
+
+		/* The kernel has put them into its pages where it believed the end to be. */
+		reply_bytes(r, ret, &reply->before, &reply->attr);
+		return pages_drop(m, inode, from, NULL, NULL);
+	}
+	reply_bytes(r, (int)r->done + ret, &reply->before, &reply->attr);
+}
+
+static void wind_rest(struct request *r)
+{
+	struct buf *rest = buf_slice(r->buf, r->done, r->buf->len - r->done);
+	struct write_args a = {
+		.fd = r->fd, .data = rest, .offset = r->offset + r->done
+	};
+
+	if (!rest)
+		return request_error(r, -ENOMEM);
+	r->changes = r->mount->changes;
+	call_identity(r->root)->txn = call_new_txn(r->mount->xl->graph);
+	wind_write(r->root, 0, &a, write_done);
+	buf_unref(rest);
 }
 
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t off,
@@ -172,14 +275,20 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, of
 	r->buf = session_take(r->mount, bytes, size);
 	if (!r->buf)
 		return request_error(r, -ENOMEM);
+	request_bytes(r, size);
 	call_identity(r->root)->lk_owner = fi->lock_owner;
+	r->fi = *fi;
+	r->offset = off;
+	if (fi->writepage)
+		r->fd = fd_ref(handle_fd(fi));	/* for the rest, if it is written in parts */
 	struct write_args a = { .fd = handle_fd(fi), .data = r->buf, .offset = off };
 	/*
 	 * The offset of an append is where the kernel believes the end to be; another host may have
 	 * moved it. Not for pages that are written back: their place is known.  fi->flags are those
 	 * of now (fcntl(F_SETFL) may have changed them since the open).
 	 */
-	if ((fi->flags & O_APPEND) && !fi->writepage && !r->mount->writeback_cache)
+	r->appends = (fi->flags & O_APPEND) && !fi->writepage && !r->mount->writeback_cache;
+	if (r->appends)
 		a.flags |= WRITE_APPEND;
 	/* After a buffered O_SYNC write the kernel sends an FSYNC; after a direct one it does
 	 * not. */
@@ -275,6 +384,28 @@ static void seek_done(struct frame *f, int child, int ret, const struct seek_rep
 	request_end(r);
 }
 
+static void wind_lseek(struct request *r)
+{
+	struct seek_args a = { .fd = r->fd, .offset = r->offset, .whence = r->valid };
+
+	wind_seek(r->root, 0, &a, seek_done);
+}
+
+/* A mapping that can be written to keeps its file open, and had to be opened for both.  With
+ * writeback-cache any write may be in the kernel only. */
+static bool can_be_dirty(const struct request *r)
+{
+	const struct node *n = node_find(r->mount, r->inode);
+	const struct handle *h = NULL;
+
+	if (n)
+		LIST_FOREACH(h, &n->handles, in_node)
+			if ((h->fd->flags & O_ACCMODE) != O_RDONLY &&
+			    (r->mount->writeback_cache || (h->fd->flags & O_ACCMODE) == O_RDWR))
+				break;
+	return h != NULL;
+}
+
 void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
 {
 	struct request *r = request_new(req, ino);
@@ -283,12 +414,15 @@ void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse
 		return;
 	if (whence != SEEK_DATA && whence != SEEK_HOLE)
 		return request_error(r, -EINVAL);
-	/* Pages that only the kernel has are no holes, but the brick would say so: the kernel
-	 * does without us then. */
-	if (r->mount->writeback_cache)
-		return request_error(r, -ENOSYS);
-	struct seek_args a = { .fd = handle_fd(fi), .offset = off, .whence = whence };
-	wind_seek(r->root, 0, &a, seek_done);
+	if (off < 0)
+		return request_error(r, -ENXIO);
+	r->fd = fd_ref(handle_fd(fi));
+	r->offset = off;
+	r->valid = whence;
+	/* What only the kernel has is no hole, but the brick would say so. */
+	if (can_be_dirty(r))
+		return pages_drop(r->mount, r->inode, 0, r, wind_lseek);
+	wind_lseek(r);
 }
 
 static void copy_done(struct frame *f, int child, int ret,
@@ -296,13 +430,7 @@ static void copy_done(struct frame *f, int child, int ret,
 {
 	struct request *r = request_answered(f, &ret);
 
-	if (ret < 0) {
-		node_recent_drop(r->mount, r->inode);
-		return request_error(r, ret);
-	}
-	node_changed(r->mount, r->inode, &reply->before, &reply->attr, r->changes);
-	fuse_reply_write(r->req, ret);
-	request_end(r);
+	reply_bytes(r, ret, reply ? &reply->before : NULL, reply ? &reply->attr : NULL);
 }
 
 void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
@@ -322,12 +450,4 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
 		.flags = flags,
 	};
 	wind_copy_file_range(r->root, 0, &a, copy_done);
-}
-
-/* No operation of ours; said in the way that programs expect of a file system without any. */
-void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
-	      struct fuse_file_info *fi, unsigned flags, const void *in_buf, size_t in_size,
-	      size_t out_size)
-{
-	fuse_reply_err(req, ENOTTY);
 }

@@ -28,8 +28,8 @@ static const struct option mount_option_rows[] = {
 	OPT_TIME("entry-timeout", struct mount, entry_timeout_ms, "1", "0", "1h",
 		 "how long the kernel may believe that a name is there; 0: not at all"),
 	OPT_ENUM("direct-io-mode", struct mount, direct_io_mode, "disable", direct_io_names,
-		 "enable: files opened for writing bypass the kernel's pages, and cannot be mapped "
-		 "shared and writable; "
+		 "enable: files opened for writing bypass the kernel's pages, and before Linux 6.6 "
+		 "cannot be mapped shared and writable; "
 		 "disable and auto: only what is opened with O_DIRECT does"),
 	OPT_STR("fsname", struct mount, fsname, "glusterfs", "what df and mount show as device"),
 	OPT_STR("subtype", struct mount, subtype, "glusterfs",
@@ -42,14 +42,16 @@ static const struct option mount_option_rows[] = {
 		 "not only for the user who mounted it"),
 	OPT_U32("max-background", struct mount, max_background, "128", "1", "65535",
 		"reads ahead and writes back that the kernel has under way at a time"),
+	OPT_SIZE("max-request-bytes", struct mount, max_request_bytes, "128MB", "1MB", "64GB",
+		 "data of reads and writes under way; the kernel keeps the rest of them"),
 	OPT_BOOL("writeback-cache", struct mount, writeback_cache, "off",
 		 "the kernel collects small writes; only when no other host uses the files"),
 	OPT_ENUM("locks", struct mount, locks, "auto", lock_names,
 		 "forward: fcntl and flock locks go to the bricks; local: they hold on this host; "
 		 "auto: forward if the graph has them"),
 	OPT_BOOL("send-groups", struct mount, send_groups, "off",
-		 "read the supplementary groups of the caller for each operation (for bricks that "
-		 "check permissions)"),
+		 "read the supplementary groups of the caller for each operation whose permissions a "
+		 "brick may check; off: only when one does (root-squash)"),
 	OPT_END
 };
 
@@ -183,6 +185,7 @@ static void mount_fini(struct xlator *xl)
 
 	pool_free(m->drop_pool);
 	session_close(m);
+	node_finish(m);
 	free(m->recent);
 	free(m->out);
 	free(m->listed);
@@ -215,7 +218,7 @@ void mount_disconnect(struct mount *m)
 		return;
 	m->connected = m->serving = false;
 	timer_stop(&m->probe_timer);
-	timer_stop(&m->kill_timer);
+	timer_stop(&m->check_timer);
 	session_sever(m);
 	LIST_FOREACH(r, &m->requests, link)
 		if (r->handle && r->handle->opened)
@@ -254,6 +257,9 @@ static void mount_event(struct xlator *xl, int child, enum xl_event what, void *
 	case XL_INVALIDATE:
 		node_invalidate(m, data);
 		break;
+	case XL_WANTS_GROUPS:
+		m->groups_wanted = true;
+		break;
 	default:
 		break;
 	}
@@ -272,8 +278,11 @@ static void mount_dump(struct xlator *xl, struct dump *d)
 	dump_u64(d, "requests", m->stats.requests);
 	dump_u64(d, "wakeups", m->stats.wakeups);
 	dump_u64(d, "requests.in-flight", m->stats.in_flight);
+	dump_u64(d, "requests.bytes", m->bytes);
+	dump_u64(d, "requests.pauses", m->stats.pauses);
 	dump_u64(d, "requests.in-flight.max", m->stats.max_in_flight);
 	dump_u64(d, "interrupts", m->stats.interrupts);
+	dump_u64(d, "abandoned", m->stats.abandoned);
 	dump_u64(d, "answered-here.attributes", m->stats.attrs_local);
 	dump_u64(d, "answered-here.xattrs", m->stats.xattrs_local);
 	dump_u64(d, "answered-here.listings", m->stats.listings_local);

@@ -45,7 +45,7 @@ void handle_free(struct mount *m, struct handle *h)
 	if (h->opened)
 		LIST_REMOVE(h, in_node);
 	m->stats.nr_handles--;
-	piece_drop(h);
+	piece_drop(m, h);
 	fd_unref(h->fd);
 	free(h);
 }

@@ -3,15 +3,19 @@ mountfusedir = $(xlatordir)/mount
 mountfuse_LTLIBRARIES = xlators/mount/fuse/fuse.la
 xlators_mount_fuse_fuse_la_SOURCES = \
 	xlators/mount/fuse/attr.c \
+	xlators/mount/fuse/caller.c \
 	xlators/mount/fuse/dir.c \
 	xlators/mount/fuse/file.c \
 	xlators/mount/fuse/fuse.c \
 	xlators/mount/fuse/handle.c \
+	xlators/mount/fuse/kernel.c \
+	xlators/mount/fuse/ioctl.c \
 	xlators/mount/fuse/lock.c \
 	xlators/mount/fuse/mount.h \
 	xlators/mount/fuse/mountopt.c \
 	xlators/mount/fuse/names.c \
 	xlators/mount/fuse/node.c \
+	xlators/mount/fuse/pages.c \
 	xlators/mount/fuse/request.c \
 	xlators/mount/fuse/session.c \
 	xlators/mount/fuse/xattr.c

@@ -18,26 +18,40 @@
 
 #include "mount.h"
 
+/* ---- a lock that nobody waits for ---- */
+
+static void released_done(struct frame *f, int child, int ret, const struct lk_reply *reply)
+{
+	struct mount *m = f->xl->priv;
+
+	call_end(f);
+	xl_busy(m->xl, -1);
+}
+
+/* Unlocks, without anybody waiting. */
+static void give_back(struct mount *m, struct fd *fd, const struct lock *lock)
+{
+	struct identity id = { .lk_owner = lock->owner, .client = m->xl->graph->client_id };
+	struct lock l = *lock;
+	struct frame *root = call_new(m->xl, &id, 0);
+
+	if (!root)
+		return; /* the translators drop the locks of a file with its release as well */
+	l.type = F_UNLCK;
+	xl_busy(m->xl, 1);
+	wind_lk(root, 0, &(struct lk_args){ .fd = fd, .cmd = LK_SET, .lock = l }, released_done);
+}
+
+/* A process that was told EINTR meanwhile does not know of its lock: it is given back (and a
+ * weaker one with it that the process had there; as NFS does). */
+void lock_granted(struct request *r)
+{
+	if (!r->req && r->lock->type != F_UNLCK && r->mount->connected)
+		give_back(r->mount, r->fd, r->lock);
+	request_error(r, 0);
+}
+
 /* ---- what the kernel has cached, when a lock is granted ---- */
-
-struct drop {
-	struct work work;
-	struct request *request;
-	fuse_ino_t ino;
-};
-
-/* On a worker: it waits for pages that are being read, and the loop answers those reads. */
-static void drop_run(struct work *w)
-{
-	struct drop *d = container_of(w, struct drop, work);
-
-	fuse_lowlevel_notify_inval_inode(d->request->mount->session, d->ino, 0, 0);
-}
-
-static void drop_done(struct work *w)
-{
-	request_error(container_of(w, struct drop, work)->request, 0);
-}
 
 /* Whatever the answer is, the lock is granted. */
 static void checked_done(struct frame *f, int child, int ret, const struct stat_reply *reply)
@@ -45,19 +59,9 @@ static void checked_done(struct frame *f, int child, int ret, const struct stat_
 	struct request *r = request_of(f);
 	struct mount *m = r->mount;
 
-	if (node_checked(m, r->inode, ret < 0 ? NULL : &reply->attr, r->changes) || !m->connected)
-		return request_error(r, 0);
-	struct drop *d = frame_alloc(r->root, sizeof *d);
-	if (!m->drop_pool)
-		m->drop_pool = pool_new(xl_loop(m->xl), "gf-drop", 1);
-	if (!d || !m->drop_pool) {
-		log_error(m->xl->name, "no memory to drop the pages of a file that was locked");
-		return request_error(r, 0);
-	}
-	*d = (struct drop){ .work = { .run = drop_run, .done = drop_done },
-			    .request = r,
-			    .ino = node_id(m, r->inode) };
-	work_post(m->drop_pool, &d->work);
+	if (node_checked(m, r->inode, ret < 0 ? NULL : &reply->attr, r->changes))
+		return lock_granted(r);
+	pages_drop(m, r->inode, 0, r, lock_granted);
 }
 
 /* A lock that is granted shows what others have written under theirs, also in a file that has
@@ -67,8 +71,10 @@ static void lk_done(struct frame *f, int child, int ret, const struct lk_reply *
 	struct request *r = request_of(f);
 	struct node *n = node_find(r->mount, r->inode);
 
-	if (ret < 0 || r->lock_type == F_UNLCK || !n || !n->pages)
-		return request_error(r, ret < 0 ? ret : 0);
+	if (ret < 0)
+		return request_error(r, ret);
+	if (!r->req || r->lock->type == F_UNLCK || !n || !n->pages)
+		return lock_granted(r);
 	r->changes = r->mount->changes;
 	wind_stat(f, 0, &(struct stat_args){ .inode = r->inode }, checked_done);
 }
@@ -103,8 +109,15 @@ static struct lock lock_of(const struct flock *l, uint64_t owner)
 static void lock_wind(struct request *r, struct fd *fd, uint32_t cmd, const struct lock *lock,
 		      lk_done_fn *done)
 {
+	struct lock *copy = frame_alloc(r->root, sizeof *copy);
+
+	if (!copy)
+		return request_error(r, -ENOMEM);
+	*copy = *lock;
+	r->lock = copy;
+	r->lock_wait = cmd == LK_SETW;
+	r->fd = fd_ref(fd);
 	call_identity(r->root)->lk_owner = lock->owner;
-	r->lock_type = lock->type;
 	wind_lk(r->root, 0, &(struct lk_args){ .fd = fd, .cmd = cmd, .lock = *lock }, done);
 }
 
@@ -149,22 +162,7 @@ void op_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op)
 		  lk_done);
 }
 
-static void released_done(struct frame *f, int child, int ret, const struct lk_reply *reply)
-{
-	struct mount *m = f->xl->priv;
-
-	call_end(f);
-	xl_busy(m->xl, -1);
-}
-
 void lock_release_flock(struct mount *m, struct handle *h, uint64_t owner)
 {
-	struct identity id = { .lk_owner = owner, .client = m->xl->graph->client_id };
-	struct lock l = { .owner = owner, .end = UINT64_MAX, .kind = LK_FLOCK, .type = F_UNLCK };
-	struct frame *root = call_new(m->xl, &id, 0);
-
-	if (!root)
-		return; /* the translators drop the locks of a file with its release as well */
-	xl_busy(m->xl, 1);
-	wind_lk(root, 0, &(struct lk_args){ .fd = h->fd, .cmd = LK_SET, .lock = l }, released_done);
+	give_back(m, h->fd, &(struct lock){ .owner = owner, .end = UINT64_MAX, .kind = LK_FLOCK });
 }

@@ -8,7 +8,7 @@
  *	struct handle   an open file that the kernel knows; fi->fh, and in its fd's slot
  *
  * libfuse parses requests and writes answers; the loop reads (session.c).  Everything here runs on
- * the loop thread, but for umount(2) (session.c) and the dropping of pages (lock.c), which workers
+ * the loop thread, but for umount(2) (session.c) and the dropping of pages (pages.c), which workers
  * do.
  */
 #ifndef MOUNT_FUSE_MOUNT_H
@@ -28,7 +28,9 @@
 enum {
 	MOUNT_IO_MAX = 1 << 20, /* bytes of a read or write request */
 	MOUNT_DRAIN = 16, /* requests read per wake-up */
+	MOUNT_TRICKLE = 512, /* requests without data read in CHECK_MS of a pause */
 	MOUNT_STEAL = 16 << 10, /* a write of so many bytes keeps the buffer it was received in */
+	MOUNT_PIECES = 1024, /* of listings, kept for the next page */
 	MOUNT_LISTING = 32 << 10, /* bytes of a directory asked from the graph at a time */
 	MOUNT_NR_RECENT = 1024, /* attributes remembered; a power of two */
 };
@@ -49,10 +51,14 @@ struct version {
 struct node {
 	struct inode *inode;		/* held */
 	LIST_ENTRY(node) link;
+	fuse_ino_t id;
+	struct node *id_next;		/* with the same hash of id */
 	LIST_HEAD(, handle) handles;	/* open files of it */
 	uint64_t lookups; /* how often the kernel was given the nodeid, minus what it forgot */
 	uint64_t changed; /* mount->changes when the last change of ours was answered */
 	struct version known;
+	uint32_t mode;			/* as last seen; 0: not yet */
+	struct attr *last;		/* of what is gone: for who has no open file of it */
 	uint64_t absent_until_ns;	/* until then ... */
 	uint8_t absent; /* ... these xattrs are known not to be there (bits, see xattr.c) */
 	bool known_valid;
@@ -79,11 +85,24 @@ struct handle {
 	bool piece_plus;
 };
 
+/* What the request that is being processed says besides what libfuse tells (kernel.c). */
+struct kernel_said {
+	bool init;
+	bool tmpfile;			/* a CREATE: without a name */
+	bool statx, now;		/* a GETATTR: is to be answered by kernel_statx(); nothing
+					 * that is remembered will do */
+	bool kill_priv;			/* the caller has no CAP_FSETID */
+	bool checked;			/* about an open file: permissions were checked by the open */
+};
+
+enum { STALE_OPENS = 64 };
+
 struct mount {
 	/* options */
 	char *mount_point, *fsname, *subtype, *mount_options;
-	uint64_t attr_timeout_ms, entry_timeout_ms;
+	uint64_t attr_timeout_ms, entry_timeout_ms, max_request_bytes;
 	uint32_t direct_io_mode, locks, max_background;
+	bool noatime;			/* of mount-options */
 	bool read_only, allow_other, writeback_cache, send_groups;
 
 	struct xlator *xl;
@@ -92,31 +111,49 @@ struct mount {
 	uint32_t dev_major, dev_minor;	/* of the mounted file system, to recognise it */
 	struct io io;
 	struct buf *rx;			/* the buffer requests are received in */
+	struct kernel_said said;
+	struct {			/* caller_lost_capability() */
+		struct gfid gfid;
+		uint32_t pid;
+	} lost_capability;
+	struct {			/* who was told ESTALE by an open (file.c) */
+		uint32_t pid;
+		uint64_t ns;
+	} stale[STALE_OPENS];
+	unsigned nr_stale;
+	uint64_t wanted;		/* FUSE_* of INIT that libfuse does not know of */
 	struct frame *probe;		/* asks whether the graph has locks */
-	struct timer probe_timer, kill_timer;
+	struct timer probe_timer, check_timer;
 	LIST_HEAD(, request) requests;
 	LIST_HEAD(, node) nodes;
+	struct node **ids;		/* by id: chains */
+	size_t nr_ids;			/* a power of two, or 0 */
 	LIST_HEAD(, handle) handles;
 	struct recent *recent;		/* MOUNT_NR_RECENT, direct-mapped */
 	uint64_t changes;		/* changes of ours that have been answered */
+	uint64_t forgotten_changed;	/* the latest `changed` of nodes that were freed */
 	char *out;			/* listings are put together here */
 	size_t out_size;
 	struct inode **listed;		/* those that a listing gave to the kernel */
 	size_t listed_size;
 
-	bool serving;			/* requests are read */
+	bool groups_wanted;		/* by a brick: as with send_groups */
+	bool serving;			/* requests are read ... */
+	bool paused;			/* ... but not now: too many bytes are under way */
+	uint64_t bytes;			/* of reads and writes under way */
+	uint32_t nr_pieces;		/* of listings, in handles */
 	bool connected;			/* mounted, and the kernel is there */
 	bool inited;			/* INIT was answered */
 	bool child_up;
 	bool local_locks;		/* the kernel keeps locks: the graph has none */
 	bool unmounting, unmounted;	/* umount(2) runs, has returned */
 	struct work umount_work;
-	struct pool *drop_pool;		/* a thread that drops pages (lock.c); NULL until needed */
+	struct pool *drop_pool;		/* a thread that drops pages (pages.c); NULL until needed */
 
 	struct {
 		uint64_t requests, wakeups, attrs_local, xattrs_local, listings_local;
 		uint64_t writes_stolen, opens_kept, opens_dropped, locks_kept, locks_dropped;
-		uint64_t interrupts;
+		uint64_t interrupts, abandoned, pauses;
 		uint64_t in_flight, max_in_flight, nr_nodes, nr_handles;
 	} stats;
 };
@@ -136,10 +173,13 @@ struct request {
 	struct attr attr;		/* setattr: what is left to set */
 	struct fuse_file_info fi;
 	uint64_t offset;
-	uint32_t size, valid;
+	uint32_t size, valid, bytes;
+	uint32_t done;			/* write: bytes of a page that were written before */
 	uint64_t id;
-	int lock_type;			/* F_RDLCK ... */
-	bool plus, cancelled, interrupted;
+	const struct lock *lock;	/* in the arena of the call */
+	uint64_t start_ns;
+	bool appends;			/* write: to the end, wherever that is */
+	bool plus, cancelled, interrupted, lock_wait, statx;
 };
 
 /* ---- fuse.c */
@@ -154,6 +194,11 @@ void mount_disconnect(struct mount *m);
 int session_open(struct mount *m);
 /* Begins to answer the kernel.  0 or -errno. */
 int session_serve(struct mount *m);
+/* The data of requests under way have become more or less: reads on, or stops reading. */
+void session_flow(struct mount *m);
+/* Now and then while nothing is read: reads a few requests, and at most one with data, for one of
+ * them may be what the others wait for (an unlock). */
+void session_trickle(struct mount *m);
 /* Unmounts and waits until that is done (bounded).  Runs the loop. */
 void session_unmount(struct mount *m);
 void session_close(struct mount *m);
@@ -162,6 +207,15 @@ void session_sever(struct mount *m);
 /* Bytes that lie in the request being processed, as a new reference: the receive buffer itself when
  * they are many.  NULL: no memory. */
 struct buf *session_take(struct mount *m, const char *bytes, size_t size);
+
+/* ---- kernel.c */
+
+/* Before libfuse sees a request of *size bytes: m->said.  May move its beginning. */
+void kernel_request(struct mount *m, char **at, size_t *size);
+/* Answers a STATX. */
+void kernel_statx(fuse_req_t req, const struct attr *a, double valid);
+/* Before an answer is written. */
+void kernel_answer(struct mount *m, struct iovec *iov, int count);
 
 /* ---- options of mount(8): mountopt.c */
 
@@ -174,6 +228,8 @@ int mountopt_parse(struct xlator *xl, const char *list, unsigned long *flags);
 struct request *request_new(fuse_req_t req, fuse_ino_t ino);
 /* The same for an operation that changes something: it gets a txn. */
 struct request *request_new_change(fuse_req_t req, fuse_ino_t ino);
+/* It carries, or asks for, so much data. */
+void request_bytes(struct request *r, uint32_t bytes);
 void request_end(struct request *r);
 /* After an answer that gave the kernel a reference: did it not get it (interrupted, gone)? */
 static inline bool reply_lost(const struct mount *m, int reply_ret)
@@ -194,26 +250,49 @@ static inline struct request *request_of(struct frame *root)
 {
 	return frame_data(root);
 }
+/* Nobody waits for the answer of r any more: what we remember of its objects is old. */
+void request_unheard(struct request *r);
 /* The request that was answered with *ret, which becomes -EINTR when nobody waits for it any
  * more. */
 static inline struct request *request_answered(struct frame *root, int *ret)
 {
 	struct request *r = frame_data(root);
 
-	if (!r->req)
+	if (!r->req) {
+		request_unheard(r);
 		*ret = -EINTR;
+	}
 	return r;
 }
 
+/* ---- caller.c */
+
+/* Reads the supplementary groups of the caller: identity->groups. */
+void caller_groups(struct request *r);
+/* Reads whether the caller keeps set-user-id bits, and by which groups: identity->kill_priv. */
+void caller_kill_priv(struct request *r);
+/* The request removes file capabilities. */
+void caller_lost_capability(const struct request *r);
+/* Is r, a SETATTR of nothing, what the kernel lets follow to that, before a write of somebody who keeps
+ * set-user-id bits? */
+bool caller_only_lost_capability(struct request *r);
+/* Is the object one whose set-group-id bit only those may keep who are in the group (S_ISGID without
+ * S_IXGRP)? */
+bool caller_group_decides(const struct request *r);
+
 /* ---- node.c */
 
-struct inode *node_inode(const struct mount *m, fuse_ino_t ino);	/* borrowed */
+/* Borrowed; NULL: an id that the kernel does not hold (of a file handle). */
+struct inode *node_inode(const struct mount *m, fuse_ino_t ino);
 fuse_ino_t node_id(const struct mount *m, const struct inode *inode);
+/* What the kernel puts into a file handle beside the id. */
+uint32_t node_generation(const struct inode *inode);
 struct node *node_find(const struct mount *m, const struct inode *inode);	/* NULL: none */
 /* One more reference of the kernel.  NULL: no memory. */
 struct node *node_lookup(struct mount *m, struct inode *inode);
 void node_forget(struct mount *m, struct inode *inode, uint64_t n);
 void node_free(struct mount *m, struct node *n);
+void node_finish(struct mount *m);		/* when none is left */
 /* An answer of a request that changes nothing, wound when m->changes was `since`. */
 void node_seen(struct mount *m, struct inode *inode, const struct attr *attr, uint64_t since);
 /* The answer of a change of ours to the object: data_before NULL: not of its data. */
@@ -225,6 +304,8 @@ void node_changed_attr(struct mount *m, const struct attr *attr, uint64_t since)
 const struct attr *node_recent(const struct mount *m, const struct inode *inode,
 			       uint64_t *ret_left_ns);
 void node_recent_drop(struct mount *m, const struct inode *inode);
+/* It was read: what is remembered is not good when the brick has set the access time by that (relatime). */
+void node_accessed(struct mount *m, const struct inode *inode);
 /* The answer of an open, `before` it and after (they differ when it truncated: changed).  Are
  * the kernel's pages those of the file as it was?  If not, the kernel's attributes are
  * invalidated; the pages are the caller's. */
@@ -233,8 +314,17 @@ bool node_opened(struct mount *m, struct inode *inode, const struct attr *before
 /* The same when a lock was granted, attr NULL: not to be had.  False: pages and attributes must
  * be dropped, by the caller. */
 bool node_checked(struct mount *m, struct inode *inode, const struct attr *attr, uint64_t since);
+/* A change of ours has happened, or not. */
+void node_unknown(struct mount *m, struct inode *inode);
 /* Somebody else changed it. */
 void node_invalidate(struct mount *m, struct inode *inode);
+
+/* ---- pages.c */
+
+/* Makes the kernel drop its pages of the object from `offset` on, after those that are dirty were written.
+ * then(waiting): when that is done (or cannot be); NULL: nobody waits. */
+void pages_drop(struct mount *m, struct inode *inode, uint64_t offset, struct request *waiting,
+		void (*then)(struct request *waiting));
 
 /* ---- attr.c */
 
@@ -247,7 +337,7 @@ void request_entry(struct request *r, const struct attr *attr);
 void request_attr(struct request *r, const struct attr *attr);
 double mount_seconds(uint64_t ns);
 
-/* ---- operations: names.c attr.c file.c dir.c xattr.c lock.c */
+/* ---- operations: names.c attr.c file.c dir.c xattr.c lock.c ioctl.c */
 
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup);
@@ -292,7 +382,7 @@ void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct f
 void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		    struct fuse_file_info *fi);
 void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
-void piece_drop(struct handle *h);
+void piece_drop(struct mount *m, struct handle *h);
 
 void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
 		 int flags);
@@ -306,6 +396,8 @@ void op_getlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct 
 void op_setlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock,
 	      int sleep);
 void op_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op);
+/* The lock of r is there: answers, and ends. */
+void lock_granted(struct request *r);
 /* The last descriptor of an open file that took a flock is gone: unlocks it, without anybody
  * waiting. */
 void lock_release_flock(struct mount *m, struct handle *h, uint64_t owner);

@@ -24,8 +24,50 @@ static void lookup_done(struct frame *f, int child, int ret, const struct lookup
 	request_entry(r, &reply->attr);
 }
 
+/* ---- "." and "..", which the kernel asks for when it is given a file handle ---- */
+
+static void self_stat_done(struct frame *f, int child, int ret, const struct stat_reply *reply)
+{
+	struct request *r = request_answered(f, &ret);
+
+	if (ret >= 0 && reply->attr.nlink == 0)
+		ret = -ENOENT;
+	if (ret < 0)
+		return request_error(r, ret == -ESTALE ? -ENOENT : ret);
+	request_entry(r, &reply->attr);
+}
+
+static void self_find_done(struct frame *f, int child, int ret, const struct find_reply *reply)
+{
+	struct request *r = request_answered(f, &ret);
+
+	if (ret < 0)
+		return request_error(r, ret == -ESTALE ? -ENOENT : ret);
+	request_entry(r, &reply->attr);
+}
+
+static void lookup_self(fuse_req_t req, fuse_ino_t ino, bool up)
+{
+	const struct mount *m = fuse_req_userdata(req);
+	bool known = node_inode(m, ino);
+	struct request *r = request_new(req, known || up ? ino : FUSE_ROOT_ID);
+
+	if (!r)
+		return;
+	if (known && !up)
+		return wind_stat(r->root, 0, &(struct stat_args){ .inode = r->inode },
+				 self_stat_done);
+	struct find_args a = {
+		.inode = r->inode, .what = up ? FIND_PARENT : FIND_ID, .id = ino
+	};
+	wind_find(r->root, 0, &a, self_find_done);
+}
+
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return lookup_self(req, parent, name[1]);
+
 	struct request *r = request_new(req, parent);
 
 	if (!r || !request_name(r, name))
@@ -39,8 +81,10 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 static void forget(struct mount *m, fuse_ino_t ino, uint64_t nlookup)
 {
-	if (ino != FUSE_ROOT_ID)
-		node_forget(m, node_inode(m, ino), nlookup);
+	struct inode *inode = node_inode(m, ino);
+
+	if (inode && ino != FUSE_ROOT_ID)
+		node_forget(m, inode, nlookup);
 }
 
 void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)

@@ -2,10 +2,9 @@
 /*
  * node.c - the objects that the kernel knows, and what of them it has cached.
  *
- * A nodeid is the address of a struct inode, which its node holds as long as the kernel has lookups
- * of it; the root is 1.  The kernel names only ids that it was given and has not forgotten, so an
- * id is not looked up.  (The one exception would be file handles, see EXPORT_SUPPORT in the
- * README.)
+ * A nodeid is the first half of the object's identity, so it means the same after the kernel has
+ * forgotten it, and after another mount: file handles are made of it.  Should two objects that the
+ * kernel knows have the same, the second gets another one, and its file handles do not last.
  *
  * Two small memories, both explained in the README:
  *  - known: the state of the file to which the kernel's pages belong (close-to-open);
@@ -13,7 +12,8 @@
  *
  * Order: answers may overtake each other.  m->changes counts answered changes; a request notes it
  * when it is wound.  If an object has been changed since (node->changed is later), the attributes
- * in the answer may be older than what we have, and are not remembered.
+ * in the answer may be older than what we have, and are not remembered.  An object that the kernel has
+ * forgotten may have been changed as late as any that it has forgotten (forgotten_changed).
  */
 #include "config.h"
 
@@ -21,14 +21,103 @@
 
 #include "mount.h"
 
+enum { IDS_MIN = 1024 };
+
+/* The bytes of an identity are random, but the first two change slowly. */
+static struct node **chain_of(const struct mount *m, fuse_ino_t id)
+{
+	return &m->ids[id & (m->nr_ids - 1)];
+}
+
+static struct node *by_id(const struct mount *m, fuse_ino_t id)
+{
+	struct node *n = m->nr_ids ? *chain_of(m, id) : NULL;
+
+	while (n && n->id != id)
+		n = n->id_next;
+	return n;
+}
+
+/* No memory: the old table does, slower; -ENOMEM when there is none. */
+static int ids_resize(struct mount *m, size_t nr)
+{
+	struct node **old = m->ids, **fresh = calloc(nr, sizeof *fresh);
+	size_t nr_old = m->nr_ids;
+
+	if (!fresh)
+		return old ? 0 : -ENOMEM;
+	m->ids = fresh;
+	m->nr_ids = nr;
+	for (size_t i = 0; i < nr_old; i++) {
+		for (struct node *n = old[i], *next; n; n = next) {
+			struct node **chain = chain_of(m, n->id);
+
+			next = n->id_next;
+			n->id_next = *chain;
+			*chain = n;
+		}
+	}
+	free(old);
+	return 0;
+}
+
+static int ids_add(struct mount *m, struct node *n)
+{
+	bool root = n->inode == inode_root(xl_inodes(m->xl));
+	fuse_ino_t id = root ? FUSE_ROOT_ID : gfid_prefix(&n->inode->gfid);
+
+	if (m->stats.nr_nodes >= m->nr_ids &&
+	    ids_resize(m, m->nr_ids ? 2 * m->nr_ids : IDS_MIN) < 0)
+		return -ENOMEM;
+	while (!root && (id <= FUSE_ROOT_ID || by_id(m, id)))
+		id = id * 6364136223846793005u + 1442695040888963407u;
+	n->id = id;
+	n->id_next = *chain_of(m, id);
+	*chain_of(m, id) = n;
+	return 0;
+}
+
+static void ids_remove(struct mount *m, const struct node *n)
+{
+	struct node **at = chain_of(m, n->id);
+
+	while (*at != n)
+		at = &(*at)->id_next;
+	*at = n->id_next;
+	if (m->nr_ids > IDS_MIN && m->stats.nr_nodes < m->nr_ids / 4)
+		ids_resize(m, m->nr_ids / 2);
+}
+
+void node_finish(struct mount *m)
+{
+	assert(!m->stats.nr_nodes);
+	free(m->ids);
+	m->ids = NULL;
+	m->nr_ids = 0;
+}
+
 struct inode *node_inode(const struct mount *m, fuse_ino_t ino)
 {
-	return ino == FUSE_ROOT_ID ? inode_root(xl_inodes(m->xl)) : (struct inode *)(uintptr_t)ino;
+	if (ino == FUSE_ROOT_ID)
+		return inode_root(xl_inodes(m->xl));
+	struct node *n = by_id(m, ino);
+
+	return n ? n->inode : NULL;
 }
 
 fuse_ino_t node_id(const struct mount *m, const struct inode *inode)
 {
-	return inode == inode_root(xl_inodes(m->xl)) ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)inode;
+	return node_find(m, inode)->id;
+}
+
+/* The next four bytes; the kernel wants 0 of the root. */
+uint32_t node_generation(const struct inode *inode)
+{
+	const uint8_t *b = inode->gfid.b;
+
+	if (gfid_equal(&inode->gfid, &gfid_root))
+		return 0;
+	return (uint32_t)b[8] << 24 | (uint32_t)b[9] << 16 | (uint32_t)b[10] << 8 | b[11];
 }
 
 struct node *node_find(const struct mount *m, const struct inode *inode)
@@ -44,7 +133,13 @@ struct node *node_lookup(struct mount *m, struct inode *inode)
 		n = calloc(1, sizeof *n);
 		if (!n)
 			return NULL;
-		n->inode = inode_ref(inode);
+		n->inode = inode;
+		n->changed = m->forgotten_changed;
+		if (ids_add(m, n) < 0) {
+			free(n);
+			return NULL;
+		}
+		inode_ref(inode);
 		LIST_INIT(&n->handles);
 		*inode_slot(inode, m->xl) = (uintptr_t)n;
 		LIST_INSERT_HEAD(&m->nodes, n, link);
@@ -60,9 +155,13 @@ void node_free(struct mount *m, struct node *n)
 
 	assert(LIST_EMPTY(&n->handles));
 	node_recent_drop(m, inode);
+	if (n->changed > m->forgotten_changed)
+		m->forgotten_changed = n->changed;
 	LIST_REMOVE(n, link);
 	m->stats.nr_nodes--;
+	ids_remove(m, n);
 	*inode_slot(inode, m->xl) = 0;
+	free(n->last);
 	free(n);
 	inode_unref(inode);
 }
@@ -108,6 +207,21 @@ void node_recent_drop(struct mount *m, const struct inode *inode)
 		r->inode = NULL;
 }
 
+static bool is_later(const struct ts *a, const struct ts *b)
+{
+	return a->sec > b->sec || (a->sec == b->sec && a->nsec > b->nsec);
+}
+
+void node_accessed(struct mount *m, const struct inode *inode)
+{
+	struct recent *r = recent_of(m, inode);
+	const struct attr *a = &r->attr;
+
+	if (r->inode == inode &&
+	    (!is_later(&a->atime, &a->mtime) || !is_later(&a->atime, &a->ctime)))
+		r->inode = NULL;
+}
+
 static void recent_set(struct mount *m, const struct node *n, const struct attr *attr)
 {
 	struct recent *r = recent_of(m, n->inode);
@@ -146,6 +260,7 @@ void node_seen(struct mount *m, struct inode *inode, const struct attr *attr, ui
 
 	if (!n || !attr_present(attr) || n->changed > since)
 		return;
+	n->mode = attr->mode;
 	if (!n->pages) {
 		n->known = version_of(attr);
 		n->known_valid = true;
@@ -161,6 +276,7 @@ static void known_advance(struct node *n, const struct attr *data_before, const 
 {
 	struct version after = version_of(attr);
 
+	n->mode = attr->mode;
 	if (!n->pages) {
 		n->known = after;
 		n->known_valid = true;
@@ -204,8 +320,13 @@ void node_changed_attr(struct mount *m, const struct attr *attr, uint64_t since)
 		return;
 	node_changed(m, inode, NULL, attr, since);
 	struct node *n = node_find(m, inode);
-	if (n)
-		n->gone = attr->nlink == 0;
+	if (!n)
+		return;
+	n->gone = attr->nlink == 0;
+	if (n->gone && !n->last)
+		n->last = malloc(sizeof *n->last);
+	if (n->gone && n->last)
+		*n->last = *attr;
 }
 
 bool node_opened(struct mount *m, struct inode *inode, const struct attr *before,
@@ -225,8 +346,10 @@ bool node_opened(struct mount *m, struct inode *inode, const struct attr *before
 	bool overtaken = n->changed > since;
 	n->pages = true;
 	n->known_valid = attr_present(attr);
-	if (n->known_valid)
+	if (n->known_valid) {
 		n->known = version_of(attr);
+		n->mode = attr->mode;
+	}
 	if (changed)
 		n->changed = m->changes;
 	if (n->known_valid && !overtaken)
@@ -263,6 +386,16 @@ bool node_checked(struct mount *m, struct inode *inode, const struct attr *attr,
 	else
 		m->stats.locks_dropped++;
 	return same;
+}
+
+void node_unknown(struct mount *m, struct inode *inode)
+{
+	struct node *n = node_find(m, inode);
+
+	m->changes++;
+	if (n)
+		n->changed = m->changes;
+	node_invalidate(m, inode);
 }
 
 void node_invalidate(struct mount *m, struct inode *inode)

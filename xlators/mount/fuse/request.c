@@ -6,11 +6,22 @@
  * the objects that its continuation needs; the kernel holds them too while it waits, but not once
  * the connection has ended.
  *
- * Signals: the kernel tells of any signal to the process that waits, also of one that it handles.
- * A wait for a lock ends with every signal, as fcntl(2) says.  Other operations are not interrupted
- * by signals, as on a disk (a profiler's timer must not make stat fail), unless the process is
- * being killed: the kernel then has SIGKILL pending for it.  Its call is cancelled, and the kernel
- * answered at once: a brick that hangs does not make it immortal.
+ * Signals: once a request has been read the kernel waits for our answer whatever happens to the
+ * process, so whether and when it ends is decided here.  The kernel tells of the first signal that
+ * comes while it waits (not in direct I/O, nor for a close).  In general operations are not
+ * interrupted, as on a disk (a profiler's timer must not make stat fail).  The exceptions:
+ *  - A process that is being killed is answered at once when the kernel told of it, else when
+ *    the request is OLD_MS old.
+ *  - A wait for a lock is cancelled by any signal, as fcntl(2) says; if the brick does not say
+ *    that it was within OLD_MS, it is answered here.
+ *  - A process that has a signal by which people end things (INT, TERM, HUP, QUIT), and handles
+ *    it, is answered if what it waits for is OLD_MS old and changes nothing.  So is one of which
+ *    the kernel told, but which we cannot see (another pid namespace): it may be dying.
+ * For that a timer looks at the processes of old requests, of which there are none as long as the
+ * bricks answer.
+ * The call of what was answered with EINTR goes on below: what changes something is not cancelled,
+ * because one replica may have done it already; its answer only says that what we remember of the
+ * object is old.  What it got is given back: files are closed, locks unlocked (lock.c).
  */
 #include "config.h"
 
@@ -22,70 +33,146 @@
 
 #include "mount.h"
 
-enum { KILL_CHECK_MS = 1000 };
+enum { CHECK_MS = 500, OLD_MS = 1000, PF_EXITING = 4 };
 
-/* Is SIGKILL pending for the thread?  That is so from the moment on that any signal has decided
- * its end. */
-static bool is_being_killed(uint32_t tid)
+enum fate {
+	FATE_NONE,		/* it goes on */
+	FATE_ASKED,		/* somebody wants it to end, and it may decide */
+	FATE_DYING,		/* it will be dead as soon as we let it */
+	FATE_HIDDEN,		/* we cannot see it */
+};
+
+#define BIT(sig) (1ull << ((sig) - 1))
+/* Their default is to end the process, as SIGKILL, but for SIGKILL not being pending then. */
+#define CORE_SIGNALS \
+	(BIT(SIGQUIT) | BIT(SIGILL) | BIT(SIGTRAP) | BIT(SIGABRT) | BIT(SIGBUS) | BIT(SIGFPE) | \
+	 BIT(SIGSEGV) | BIT(SIGXCPU) | BIT(SIGXFSZ) | BIT(SIGSYS))
+#define END_SIGNALS (BIT(SIGINT) | BIT(SIGTERM) | BIT(SIGHUP) | BIT(SIGQUIT))
+
+/* A file of /proc about a thread.  Bytes, or -errno. */
+static ssize_t read_proc(uint32_t tid, const char *what, char *text, size_t size)
 {
-	char path[32], status[4096];
-	unsigned long long pending = 0;
+	char path[48];
 
-	snprintf(path, sizeof path, "/proc/%u/status", tid);
+	snprintf(path, sizeof path, "/proc/%u/%s", tid, what);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return false;
-	ssize_t n = read(fd, status, sizeof status - 1);
+		return -errno;
+	ssize_t n = read(fd, text, size - 1);
 	close(fd);
-	status[n > 0 ? n : 0] = '\0';
-	const char *line = strstr(status, "\nSigPnd:");
-	return line && sscanf(line, "\nSigPnd: %llx", &pending) == 1 &&
-	       (pending >> (SIGKILL - 1) & 1);
+	text[n > 0 ? n : 0] = '\0';
+	return n;
+}
+
+/* "\nSigPnd:\t0123..." of a status file. */
+static unsigned long long signals_of(const char *status, const char *key)
+{
+	const char *line = strstr(status, key);
+
+	return line ? strtoull(line + strlen(key), NULL, 16) : 0;
+}
+
+/* SIGKILL is pending for a thread from the moment on that any signal has decided its end. */
+static enum fate fate_of(uint32_t tid)
+{
+	char text[4096];
+	ssize_t n = tid ? read_proc(tid, "status", text, sizeof text) : -ENOENT;
+
+	if (n <= 0)
+		return n == -ENOENT || n == -ESRCH ? FATE_HIDDEN : FATE_NONE;
+	unsigned long long pending = signals_of(text, "\nSigPnd:") | signals_of(text, "\nShdPnd:");
+	if (signals_of(text, "\nSigPnd:") & BIT(SIGKILL))
+		return FATE_DYING;
+	pending &= ~signals_of(text, "\nSigBlk:") & ~signals_of(text, "\nSigIgn:");
+	if (pending & CORE_SIGNALS & ~signals_of(text, "\nSigCgt:"))
+		return FATE_DYING;
+	return pending & END_SIGNALS ? FATE_ASKED : FATE_NONE;
+}
+
+/* The kernel flag of a process that closes its files because it ends. */
+static bool is_exiting(uint32_t tid)
+{
+	char text[1024];
+	unsigned flags = 0;
+	const char *rest;
+
+	if (read_proc(tid, "stat", text, sizeof text) <= 0 || !(rest = strrchr(text, ')')))
+		return false;
+	return sscanf(rest, ") %*c %*d %*d %*d %*d %*d %u", &flags) == 1 && (flags & PF_EXITING);
 }
 
 /* Nobody waits for r any more; its call ends when it does. */
 static void request_abandon(struct request *r)
 {
 	struct mount *m = r->mount;
-	const uint64_t id = r->id;
-	struct request *left;
 
-	r->interrupted = false;
+	m->stats.abandoned++;
+	if (r->handle && r->handle->opened)
+		r->handle = NULL;	/* the kernel may release it from now on */
 	if (r->inode)
 		node_recent_drop(m, r->inode);
 	if (r->other)
 		node_recent_drop(m, r->other);
-	call_cancel(r->root);
-	LIST_FOREACH(left, &m->requests, link) {
-		if (left->id != id)
-			continue;
-		fuse_reply_err(left->req, EINTR);
-		left->req = NULL;
-		return;
+	fuse_reply_err(r->req, r->root->op == FOP_flush ? 0 : EINTR);
+	r->req = NULL;
+	if (!frame_identity(r->root)->txn)
+		call_cancel(r->root);	/* r may be gone */
+}
+
+/* May the kernel have sent it without telling us of signals?  (Direct I/O, close.) */
+static bool is_untold(enum fop_id op)
+{
+	return op == FOP_read || op == FOP_write || op == FOP_flush;
+}
+
+static bool may_abandon(const struct request *r, bool old)
+{
+	const struct identity *id = frame_identity(r->root);
+	bool changes = id->txn || r->root->op == FOP_flush;
+
+	if (!r->interrupted && (!old || !is_untold(r->root->op)))
+		return false;
+	switch (fate_of(id->pid)) {
+	case FATE_DYING:
+		return true;
+	case FATE_ASKED:
+		return old && !changes;
+	case FATE_HIDDEN:
+		return old && !changes && r->interrupted;
+	default:
+		return old && ((r->interrupted && r->lock_wait) ||
+			       (r->root->op == FOP_flush && is_exiting(id->pid)));
 	}
 }
 
-static void check_killed(struct timer *t)
+static void check_requests(struct timer *t)
 {
-	struct mount *m = container_of(t, struct mount, kill_timer);
+	struct mount *m = container_of(t, struct mount, check_timer);
+	uint64_t now_ns = loop_now_ns(xl_loop(m->xl));
 	struct request *r;
-	bool waiting;
 
-	do {
-		waiting = false;
+	do {	/* from the start again after each: it may have ended others */
 		LIST_FOREACH(r, &m->requests, link) {
-			if (!r->interrupted)
+			bool old = now_ns - r->start_ns >= OLD_MS * 1000000ull;
+
+			if (!r->req)
 				continue;
-			if (is_being_killed(frame_identity(r->root)->pid))
+			if (r->interrupted && r->lock_wait && !r->cancelled)
 				break;
-			waiting = true;
+			if (may_abandon(r, old))
+				break;
 		}
-		if (r)
-			request_abandon(r);	/* which may end others */
+		if (r && r->lock_wait && !r->cancelled) {
+			r->cancelled = true;
+			call_cancel(r->root);
+		} else if (r) {
+			request_abandon(r);
+		}
 	} while (r);
-	/* The kernel tells of the first signal only; a later one may be deadly. */
-	if (waiting)
-		timer_start(&m->kill_timer, xl_loop(m->xl), KILL_CHECK_MS, check_killed);
+	if (m->paused && m->connected)
+		session_trickle(m);
+	if (m->connected && !LIST_EMPTY(&m->requests))
+		timer_start(&m->check_timer, xl_loop(m->xl), CHECK_MS, check_requests);
 }
 
 static void request_interrupted(fuse_req_t req, void *data)
@@ -94,37 +181,20 @@ static void request_interrupted(fuse_req_t req, void *data)
 	struct mount *m = r->mount;
 
 	m->stats.interrupts++;
-	if (r->root->op == FOP_lk) {
-		call_cancel(r->root);
-		return;
-	}
 	r->interrupted = true;
 	/* Not now: libfuse holds locks, and the request may not have been wound yet. */
-	timer_start(&m->kill_timer, xl_loop(m->xl), 0, check_killed);
+	timer_start(&m->check_timer, xl_loop(m->xl), 0, check_requests);
 }
 
-/* Supplementary groups: a read of /proc, so only when asked for. */
-static void add_groups(struct request *r)
+void request_unheard(struct request *r)
 {
-	enum { ROOM = 64 };
-	struct identity *id = call_identity(r->root);
-	gid_t *groups = frame_alloc(r->root, ROOM * sizeof *groups);
-
-	_Static_assert(sizeof(gid_t) == sizeof(uint32_t), "groups are handed on as they are");
-	if (!groups)
+	if (!frame_identity(r->root)->txn)
 		return;
-	int nr = fuse_req_getgroups(r->req, ROOM, groups);
-	if (nr > ROOM) {
-		int room = nr;
-
-		groups = frame_alloc(r->root, room * sizeof *groups);
-		nr = groups ? fuse_req_getgroups(r->req, room, groups) : 0;
-		nr = nr > room ? room : nr;
-	}
-	if (nr > 0) {
-		id->groups = groups;
-		id->nr_groups = nr;
-	}
+	node_unknown(r->mount, r->inode);
+	if (fop_classes[r->root->op] == FOP_WRITE && r->inode->type == S_IFREG)
+		pages_drop(r->mount, r->inode, 0, NULL, NULL);
+	if (r->other)
+		node_unknown(r->mount, r->other);
 }
 
 struct request *request_new(fuse_req_t req, fuse_ino_t ino)
@@ -136,7 +206,14 @@ struct request *request_new(fuse_req_t req, fuse_ino_t ino)
 		.gid = ctx->gid,
 		.pid = ctx->pid,
 		.client = m->xl->graph->client_id,
+		.kill_priv = m->said.kill_priv,
 	};
+	struct inode *inode = node_inode(m, ino);
+
+	if (!inode) {
+		fuse_reply_err(req, ESTALE);
+		return NULL;
+	}
 	struct frame *root = call_new(m->xl, &id, sizeof(struct request));
 
 	if (!root) {
@@ -148,15 +225,19 @@ struct request *request_new(fuse_req_t req, fuse_ino_t ino)
 	r->root = root;
 	r->req = req;
 	r->id = m->stats.requests;
-	r->inode = inode_ref(node_inode(m, ino));
+	r->inode = inode_ref(inode);
 	r->changes = m->changes;
+	r->start_ns = loop_now_ns(xl_loop(m->xl));
+	if (!timer_active(&m->check_timer))
+		timer_start(&m->check_timer, xl_loop(m->xl), CHECK_MS, check_requests);
 	LIST_INSERT_HEAD(&m->requests, r, link);
 	m->stats.requests++;
 	if (++m->stats.in_flight > m->stats.max_in_flight)
 		m->stats.max_in_flight = m->stats.in_flight;
 	xl_busy(m->xl, 1);
-	if (m->send_groups)
-		add_groups(r);
+	if (((m->send_groups || m->groups_wanted) && !m->said.checked) ||
+	    (id.kill_priv && caller_group_decides(r)))
+		caller_groups(r);
 	fuse_req_interrupt_func(req, request_interrupted, r);
 	return r;
 }
@@ -170,6 +251,13 @@ struct request *request_new_change(fuse_req_t req, fuse_ino_t ino)
 	return r;
 }
 
+void request_bytes(struct request *r, uint32_t bytes)
+{
+	r->bytes = bytes;
+	r->mount->bytes += bytes;
+	session_flow(r->mount);
+}
+
 void request_end(struct request *r)
 {
 	struct mount *m = r->mount;
@@ -180,7 +268,9 @@ void request_end(struct request *r)
 	buf_unref(r->buf);
 	inode_unref(r->other);
 	inode_unref(r->inode);
+	m->bytes -= r->bytes;
 	call_end(r->root);
+	session_flow(m);
 	xl_busy(m->xl, -1);
 }
 

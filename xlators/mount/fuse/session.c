@@ -11,6 +11,9 @@
  *
  * so that the data of a write begin on a page boundary, as O_DIRECT on the brick wants them.
  *
+ * Answers are written by session_writev(), so that the one to INIT can say more than the libfuse at
+ * hand has words for (conn->want has 32 bits, the kernel's flags 64).
+ *
  * Unmounting may make the kernel write back pages of mappings, through us: so a worker calls
  * umount(2) while the loop runs on.  If that does not end in time (a brick does not answer), the
  * connection is severed, which ends it for sure: no dead mount point stays behind.
@@ -24,6 +27,7 @@
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "mount.h"
@@ -44,12 +48,14 @@ static void session_init(void *userdata, struct fuse_conn_info *conn)
 	struct mount *m = userdata;
 	unsigned want = FUSE_CAP_ASYNC_READ | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ATOMIC_O_TRUNC |
 			FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_CACHE_SYMLINKS |
-			FUSE_CAP_ASYNC_DIO;
+			FUSE_CAP_ASYNC_DIO | FUSE_CAP_IOCTL_DIR | FUSE_CAP_POSIX_ACL |
+			FUSE_CAP_DONT_MASK | FUSE_CAP_EXPORT_SUPPORT;
 
 	/*
+	 * DONT_MASK: the umask comes with the request, as a default ACL may take its place.
+	 * More is asked for in kernel.c.
 	 * Not wanted: AUTO_INVAL_DATA (node.c decides by what it knows, the kernel would drop pages
-	 * after each write of ours), HANDLE_KILLPRIV (the kernel clears set-user-id bits by a
-	 * SETATTR), EXPORT_SUPPORT (README), splice (measured: no gain), POSIX_ACL and DONT_MASK.
+	 * after each write of ours), splice (measured: no gain).
 	 */
 	if (!m->local_locks)
 		want |= FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS;
@@ -107,6 +113,22 @@ static const struct fuse_lowlevel_ops session_ops = {
 	.lseek = op_lseek,
 	.copy_file_range = op_copy_file_range,
 	.ioctl = op_ioctl,
+};
+
+static ssize_t session_writev(int fd, struct iovec *iov, int count, void *userdata)
+{
+	kernel_answer(userdata, iov, count);
+	return writev(fd, iov, count);
+}
+
+/* libfuse wants one; receive_one() reads. */
+static ssize_t session_read(int fd, void *buf, size_t len, void *userdata)
+{
+	return read(fd, buf, len);
+}
+
+static const struct fuse_custom_io session_io = {
+	.writev = session_writev, .read = session_read
 };
 
 /* libfuse has one place for this in a process, without a context. */
@@ -225,12 +247,12 @@ static int session_new(struct mount *m)
 int session_open(struct mount *m)
 {
 	unsigned long flags = MS_NOSUID | MS_NODEV;
-	char path[32];
 	int fd, err;
 
 	err = mountopt_parse(m->xl, m->mount_options, &flags);
 	if (m->read_only)
 		flags |= MS_RDONLY;
+	m->noatime = flags & MS_NOATIME;
 	if (!err)
 		err = check_mount_point(m);
 	if (!err)
@@ -245,12 +267,11 @@ int session_open(struct mount *m)
 		close(fd);
 		return err;
 	}
-	snprintf(path, sizeof path, "/dev/fd/%d", fd);
-	if (fuse_session_mount(m->session, path) != 0) {
+	if (fuse_session_custom_io(m->session, &session_io, fd) != 0) {
 		umount2(m->mount_point, MNT_DETACH);
 		close(fd);
-		xl_error(m->xl, NULL, "libfuse does not take a descriptor that is mounted already");
-		return -EINVAL;
+		xl_error(m->xl, NULL, "libfuse does not take the descriptor: out of memory");
+		return -ENOMEM;
 	}
 	m->fd = fuse_session_fd(m->session);
 	m->connected = true;
@@ -298,7 +319,10 @@ static bool receive_one(struct mount *m)
 		log_error(m->xl->name, "/dev/fuse: a request of %zd bytes", n);
 		return true;
 	}
-	fuse_session_process_buf(m->session, &(struct fuse_buf){ .mem = at, .size = n });
+	char *request = (char *)at;
+	size_t size = n;
+	kernel_request(m, &request, &size);
+	fuse_session_process_buf(m->session, &(struct fuse_buf){ .mem = request, .size = size });
 	if (m->inited != inited)
 		set_read_ahead(m);
 	return m->connected;
@@ -309,7 +333,36 @@ static void session_readable(struct io *io, int events)
 	struct mount *m = container_of(io, struct mount, io);
 
 	m->stats.wakeups++;
-	for (int i = 0; i < MOUNT_DRAIN; i++)
+	for (int i = 0; i < MOUNT_DRAIN && !m->paused; i++)
+		if (!receive_one(m))
+			return;
+}
+
+static int watch(struct mount *m)
+{
+	return io_start(&m->io, xl_loop(m->xl), m->fd, IO_READ, session_readable);
+}
+
+void session_flow(struct mount *m)
+{
+	bool pause = m->bytes >= m->max_request_bytes;
+
+	if (pause == m->paused || !m->serving)
+		return;
+	if (pause)
+		io_stop(&m->io);
+	else if (watch(m) < 0)
+		return;			/* no memory: session_trickle() tries again */
+	m->paused = pause;
+	m->stats.pauses += pause;
+}
+
+void session_trickle(struct mount *m)
+{
+	uint64_t bytes = m->bytes;
+
+	session_flow(m);
+	for (int i = 0; i < MOUNT_TRICKLE && m->paused && m->bytes <= bytes; i++)
 		if (!receive_one(m))
 			return;
 }
@@ -320,7 +373,7 @@ int session_serve(struct mount *m)
 
 	timer_stop(&m->probe_timer);
 	if (m->connected && !m->serving)
-		err = io_start(&m->io, xl_loop(m->xl), m->fd, IO_READ, session_readable);
+		err = watch(m);
 	m->serving = !err && m->connected;
 	return err;
 }

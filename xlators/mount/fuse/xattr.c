@@ -110,7 +110,9 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	struct mount *m = fuse_req_userdata(req);
 
-	if (is_absent(m, node_inode(m, ino), absent_bit(name))) {
+	const struct inode *inode = node_inode(m, ino);
+
+	if (inode && is_absent(m, inode, absent_bit(name))) {
 		m->stats.requests++;
 		m->stats.xattrs_local++;
 		fuse_reply_err(req, ENODATA);
@@ -203,8 +205,11 @@ void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
 	struct request *r = xattr_change(req, ino, name);
 
-	if (r)
-		wind_remove(r);
+	if (!r)
+		return;
+	if (absent_bit(name) == ABSENT_CAPABILITY)
+		caller_lost_capability(r);
+	wind_remove(r);
 }
 
 /* trusted.* is for the superuser only; the kernel checks that when one is read, but not in a
