@@ -105,39 +105,6 @@ void afr_unwind(struct frame *f, int law)
 
 /* ---- changes ---- */
 
-/* Did the child not do what another one did, for a reason of its own?  best: the highest answer. */
-static bool did_less(const struct frame *f, int ret, int best)
-{
-	if (f->op == FOP_write || f->op == FOP_copy_file_range)	/* a full disk: not all of it */
-		if (ret >= 0 && ret < best)
-			return true;
-	return afr_failed_by_itself(f, ret);
-}
-
-/* The lowest child whose answer counts; -1 when all failed by themselves. */
-static int find_law(const struct frame *f, const struct afr_local *local)
-{
-	int best = INT_MIN;
-
-	for (uint64_t left = local->sent; left; left &= left - 1)
-		if (local->answers[afr_lowest(left)].ret > best)
-			best = local->answers[afr_lowest(left)].ret;
-	for (uint64_t left = local->sent; left; left &= left - 1)
-		if (!did_less(f, local->answers[afr_lowest(left)].ret, best))
-			return afr_lowest(left);
-	return -1;
-}
-
-static uint64_t same_answers(const struct afr_local *local, int law)
-{
-	uint64_t same = 0;
-
-	for (uint64_t left = local->sent; left; left &= left - 1)
-		if (local->answers[afr_lowest(left)].ret == local->answers[law].ret)
-			same |= left & -left;
-	return same;
-}
-
 /* The attributes after the operation are the last ones in an answer. */
 #define LAST_attr(field) last = &r->field;
 #define LAST_buf(field)
@@ -162,20 +129,66 @@ static const struct attr *attr_after(enum fop_id op, const union fop_reply *repl
 	return last;
 }
 
-/*
- * An open file whose last name is gone cannot be opened again on a child that was away for a
- * moment.  What is written to it is seen by nobody but through this file, and vanishes with it, so
- * that child misses nothing.
- */
-static bool misses_nothing(const struct frame *f, const struct afr_answer *a,
-			   const struct afr_answer *law)
+/* Did one of them do it to an object that has no name? */
+static bool was_nameless(const struct frame *f, const struct afr_local *local)
 {
-	struct fd *fds[2];
-	const struct attr *attr = law->ret >= 0 ? attr_after(f->op, &law->reply) : NULL;
+	for (uint64_t left = local->sent; left; left &= left - 1) {
+		const struct afr_answer *a = &local->answers[afr_lowest(left)];
+		const struct attr *attr = a->ret >= 0 ? attr_after(f->op, &a->reply) : NULL;
 
-	if (a->ret != -ESTALE && a->ret != -EBADFD && a->ret != -EBADF)
+		if (attr && attr_present(attr) && attr->nlink == 0)
+			return true;
+		/* says nothing; but a directory that cannot be opened there has nothing to sync */
+		if (f->op == FOP_fsyncdir && a->ret >= 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A child that was away when an object was opened, or was not asked (a directory is opened on one
+ * of them), does not have it any more after its last name is gone. What is done to it is seen by
+ * nobody but through what is open, and vanishes with it, so that child misses nothing.
+ */
+static bool misses_nothing(const struct frame *f, const struct afr_local *local, int err)
+{
+	if (fop_classes[f->op] != FOP_WRITE && fop_classes[f->op] != FOP_SYNC)
 		return false;
-	return attr && attr_present(attr) && attr->nlink == 0 && afr_fds_of(f, fds) > 0;
+	return (err == -ESTALE || err == -EBADFD || err == -EBADF) && was_nameless(f, local);
+}
+
+/* Did the child not do what another one did, for a reason of its own?  best: the highest answer. */
+static bool did_less(const struct frame *f, int ret, int best)
+{
+	if (f->op == FOP_write || f->op == FOP_copy_file_range)	/* a full disk: not all of it */
+		if (ret >= 0 && ret < best)
+			return true;
+	return afr_failed_by_itself(f, ret);
+}
+
+/* The lowest child whose answer counts; -1 when all failed by themselves. */
+static int find_law(const struct frame *f, const struct afr_local *local)
+{
+	int best = INT_MIN;
+
+	for (uint64_t left = local->sent; left; left &= left - 1)
+		if (local->answers[afr_lowest(left)].ret > best)
+			best = local->answers[afr_lowest(left)].ret;
+	for (uint64_t left = local->sent; left; left &= left - 1)
+		if (!did_less(f, local->answers[afr_lowest(left)].ret, best) &&
+		    !misses_nothing(f, local, local->answers[afr_lowest(left)].ret))
+			return afr_lowest(left);
+	return -1;
+}
+
+static uint64_t same_answers(const struct afr_local *local, int law)
+{
+	uint64_t same = 0;
+
+	for (uint64_t left = local->sent; left; left &= left - 1)
+		if (local->answers[afr_lowest(left)].ret == local->answers[law].ret)
+			same |= left & -left;
+	return same;
 }
 
 /*
@@ -248,7 +261,7 @@ static void change_compare(struct frame *f)
 	local->good = law >= 0 ? same_answers(local, law) : 0;
 	local->marking = false;
 	for (uint64_t left = law >= 0 ? local->sent & ~local->good : 0; left; left &= left - 1)
-		if (misses_nothing(f, &local->answers[afr_lowest(left)], &local->answers[law]))
+		if (misses_nothing(f, local, local->answers[afr_lowest(left)].ret))
 			local->good |= left & -left;
 	uint64_t bad = law >= 0 ? local->sent & ~local->good : 0;
 	if (bad && !(afr->members & local->good)) {

@@ -121,8 +121,11 @@ static void reopen_result(struct frame *root, struct fd *fd, int child, int ret)
 		afr_fd_set_opened(root->xl, fd, afr_bit(child));
 	} else {
 		((struct reopen *)frame_data(root))->failed |= afr_bit(child);
-		log_warning(root->xl->name, "cannot open a file again on %s: %s",
-			    root->xl->children[child]->name, strerror(-ret));
+		/* ESTALE: it has lost its last name there meanwhile, which is nothing (misses_nothing()),
+		 * or else the operation that follows will tell. */
+		if (ret != -ESTALE)
+			log_warning(root->xl->name, "cannot open a file again on %s: %s",
+				    root->xl->children[child]->name, strerror(-ret));
 	}
 }
 
@@ -169,7 +172,8 @@ static void reopen_wind(struct frame *root, int child, struct fd *fd, int nth)
 	wind_open(root, child,
 		  &(struct open_args){ .inode = fd->inode,
 				       .fd = fd,
-				       .flags = fd->flags & ~(O_CREAT | O_EXCL | O_TRUNC) },
+				       .flags = (fd->flags & ~(O_CREAT | O_EXCL | O_TRUNC)) |
+						OPEN_NAMELESS },
 		  nth ? reopen_second_done : reopen_first_done);
 }
 

@@ -41,16 +41,14 @@ static void lk_undo(struct frame *f, uint64_t mask)
 		call_end(root);
 }
 
-/* Children that are out but still there, where the file is open: other clients may still use
- * them. */
+/*
+ * Children that are out, where the file is open: other clients may still use them.  Also those that are
+ * not there: protocol/client then knows that a lock was given up in vain, and closes the file when its
+ * session goes on, or the lock would stay.
+ */
 static uint64_t left_behind(const struct afr *afr, struct fd *fd)
 {
-	uint64_t mask = afr_fd_opened(afr->xl, fd) & ~afr->members;
-
-	for (uint64_t left = mask; left; left &= left - 1)
-		if (!afr->child[afr_lowest(left)].up)
-			mask &= ~(left & -left);
-	return mask;
+	return afr_fd_opened(afr->xl, fd) & ~afr->members;
 }
 
 static void late_flush_done(struct frame *root, int child, int ret, const struct flush_reply *reply)
