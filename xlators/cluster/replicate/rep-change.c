@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * rep-change.c - a change: home first, then the other members, then the answer, then (rep-commit.c) the commit.
+ *
+ *	keys     changes of ours on the same key go one after the other
+ *	home     executes it when the key is free there, and says its place in the order
+ *	others   all full and joining members at once, in that order
+ *	answer   when every full member of the view that we hold now has the same result, in that view
+ *
+ * Whatever goes wrong - a member that is gone, another view, a doubt - is mended first (rep-view.c, rep-settle.c); then the
+ * change begins again with the same txn at home, which answers from its journal.  An error of home ends it: nobody else has seen it.
+ */
+#include <fcntl.h>
+#include <limits.h>
+
+#include "rep.h"
+
+static void change_begin(struct frame *f);
+
+bool rep_is_environment_error(int err)
+{
+	switch (-err) {
+	case ENOTCONN: case EIO: case ENOSPC: case EROFS: case EDQUOT: case ENOMEM: case EMFILE:
+	case ENFILE: case ETIMEDOUT: case ECONNRESET: case EBADFD: case EBADF: case ENODEV:
+	case ENXIO: case EUCLEAN: case ESHUTDOWN: case ENOSYS: case EPROTO: case EREMOTEIO:
+	case ENOLINK: case ENOBUFS:
+		return true;
+	}
+	return false;
+}
+
+bool rep_failed_by_itself(const struct frame *f, int err)
+{
+	struct fd *fds[2];
+
+	return rep_is_environment_error(err) || repl_is_refusal(err) || (err == -ESTALE && rep_fds_of(f, fds) > 0);
+}
+
+/* Of home: a disk that fails.  That it is full is told to the caller: nothing has happened anywhere. */
+static bool is_broken_disk(int err)
+{
+	return err == -EIO || err == -EROFS || err == -EUCLEAN || err == -ENODEV || err == -ENXIO;
+}
+
+/* ---- as whom ---- */
+
+void rep_identity_begin(struct frame *f)
+{
+	struct rep *rep = f->xl->priv;
+	struct rep_local *local = frame_data(f);
+
+	if (!local->caller) {
+		local->id = *frame_identity(f);
+		local->caller = frame_set_identity(f, &local->id);
+		if (!local->id.client)
+			local->id.client = rep->xl->graph->client_id;
+	}
+	local->id.view = rep->view_name;
+	local->id.grant = 0;
+}
+
+static void identity_end(struct frame *f)
+{
+	struct rep_local *local = frame_data(f);
+
+	if (local->caller)
+		frame_set_identity(f, local->caller);
+	local->caller = NULL;
+}
+
+void rep_fail(struct frame *f, int err)
+{
+	identity_end(f);
+	fail(f, err);
+}
+
+void rep_unwind_any(struct frame *f, int ret, const void *reply)
+{
+	identity_end(f);
+	unwind_any(f, ret, reply);
+}
+
+bool rep_refused(struct frame *f, int child, int ret)
+{
+	struct rep *rep = f->xl->priv;
+
+	if (ret == REPL_OTHER_VIEW) {
+		rep_view_doubtful(rep, child);
+		return true;
+	}
+	if (ret == REPL_IN_DOUBT || ret == REPL_CONFLICT) {
+		rep_settle(rep);
+		return true;
+	}
+	return false;
+}
+
+/* ---- keys: ours go one after the other ---- */
+
+static struct rep_key_bucket *bucket_of(struct rep *rep, const struct repl_key *key)
+{
+	uint64_t h;
+
+	memcpy(&h, key->id.b + 8, sizeof h);
+	return &rep->keys[h % (sizeof rep->keys / sizeof rep->keys[0])];
+}
+
+static bool is_taken(struct rep *rep, const struct repl_key *key)
+{
+	const struct rep_key *k;
+
+	LIST_FOREACH(k, bucket_of(rep, key), link)
+		if (repl_key_equal(&k->key, key) && !(k->key.shared && key->shared))
+			return true;
+	return false;
+}
+
+static bool take_keys(struct frame *f)
+{
+	struct rep *rep = f->xl->priv;
+	struct rep_local *local = frame_data(f);
+	struct repl_key keys[REPL_KEYS_MAX];
+	int nr = repl_keys(f->op, f->args, keys);
+
+	for (int i = 0; i < nr; i++)
+		if (is_taken(rep, &keys[i]))
+			return false;
+	for (int i = 0; i < nr; i++) {
+		local->key[i].key = keys[i];
+		local->key[i].local = local;
+		LIST_INSERT_HEAD(bucket_of(rep, &keys[i]), &local->key[i], link);
+	}
+	local->nr_keys = nr;
+	local->has_keys = true;
+	return true;
+}
+
+static void drop_keys(struct frame *f)
+{
+	struct rep_local *local = frame_data(f);
+
+	for (int i = 0; i < local->nr_keys; i++)
+		LIST_REMOVE(&local->key[i], link);
+	if (local->nr_keys)
+		rep_wake(f->xl->priv);
+	local->nr_keys = 0;
+}
+
+/* ---- gathering ---- */
+
+static void gather_done(struct frame *f, int child, int ret, const void *reply)
+{
+	struct rep_local *local = frame_data(f);
+
+	local->answers[child].ret = ret;
+	reply_copy(&local->answers[child].reply, f->op, reply);
+	local->pending &= ~rep_bit(child);
+	if (!local->pending)
+		local->next(f);
+}
+
+static bool gather_begin(struct frame *f, uint64_t mask, void (*next)(struct frame *f))
+{
+	struct rep_local *local = frame_data(f);
+
+	if (!local->answers)
+		local->answers = frame_alloc(f, f->xl->nr_children * sizeof *local->answers);
+	local->sent = local->pending = local->answers ? mask : 0;
+	local->next = next;
+	return local->answers != NULL;
+}
+
+void rep_gather(struct frame *f, uint64_t mask, void (*next)(struct frame *f))
+{
+	if (!gather_begin(f, mask, next))
+		return next(f);
+	/* The last wind may answer f: nothing of f is touched after it. */
+	for (uint64_t left = mask; left; ) {
+		int i = rep_lowest(left);
+
+		left &= left - 1;
+		wind_any(f, i, gather_done);
+	}
+}
+
+void rep_answers_drop(struct frame *f)
+{
+	struct rep_local *local = frame_data(f);
+
+	for (uint64_t left = local->sent; left; left &= left - 1) {
+		struct rep_answer *a = &local->answers[rep_lowest(left)];
+
+		if (a->ret >= 0)
+			reply_drop(f->op, &a->reply);
+	}
+	local->sent = 0;
+}
+
+void rep_unwind(struct frame *f, int law)
+{
+	struct rep_local *local = frame_data(f);
+	struct rep_answer *a = &local->answers[law];
+	int ret = a->ret;
+	enum fop_id op = f->op;
+
+	if (ret < 0) {
+		rep_answers_drop(f);
+		return rep_fail(f, ret);
+	}
+	/* The answer outlives f, in which it lies. */
+	union fop_reply reply = a->reply;
+	local->sent &= ~rep_bit(law);
+	rep_answers_drop(f);
+	rep_unwind_any(f, ret, &reply);
+	reply_drop(op, &reply);
+}
+
+/* ---- the end of a change ---- */
+
+static void law_drop(struct frame *f)
+{
+	struct rep_local *local = frame_data(f);
+
+	if (local->has_law && local->law.ret >= 0)
+		reply_drop(f->op, &local->law.reply);
+	local->has_law = false;
+}
+
+static void change_fail(struct frame *f, int err)
+{
+	law_drop(f);
+	drop_keys(f);
+	rep_fail(f, err);
+}
+
+static void change_wait(struct frame *f)
+{
+	struct rep *rep = f->xl->priv;
+
+	law_drop(f);
+	rep->nr_again++;
+	rep_wait(f, change_begin);
+}
+
+/* Places that join and have not executed it. */
+static uint32_t missing_joiners(const struct frame *f)
+{
+	const struct rep *rep = f->xl->priv;
+	const struct rep_local *local = frame_data((struct frame *)f);
+	uint32_t missing = view_mask(&rep->view, VIEW_JOINING);
+
+	for (uint64_t left = rep->joining & local->sent; left; left &= left - 1) {
+		int i = rep_lowest(left);
+
+		if (local->answers[i].ret == local->law.ret)
+			missing &= ~(1u << rep->child[i].place);
+	}
+	return missing;
+}
+
+static void change_answer(struct frame *f)
+{
+	struct rep *rep = f->xl->priv;
+	struct rep_local *local = frame_data(f);
+	union fop_reply reply = local->law.reply;
+	int ret = local->law.ret;
+	enum fop_id op = f->op;
+
+	rep_commit_add(rep, rep->full | rep->joining, local->id.txn, missing_joiners(f), local->waits);
+	if (local->sent)
+		rep_note_opened(f);
+	rep_answers_drop(f);
+	local->has_law = false;
+	drop_keys(f);
+	rep_unwind_any(f, ret, &reply);
+	reply_drop(op, &reply);
+}
+
+/* ---- the others ---- */
+
+/* The attributes after the operation are the last ones in an answer. */
+#define LAST_attr(field) last = &r->field;
+#define LAST_buf(field)
+#define LAST_dict LAST_buf
+#define LAST_dirents LAST_buf
+#define LAST_u32 LAST_buf
+#define LAST_u64 LAST_buf
+#define LAST_lock LAST_buf
+#define LAST_statfs LAST_buf
+static const struct attr *attr_after(enum fop_id op, const union fop_reply *reply)
+{
+	const struct attr *last = NULL;
+
+	switch (op) {
+#define FOP(n, k) case FOP_##n: { const struct n##_reply *r = &reply->n; (void)r;
+#define ARG(t, f)
+#define RET(t, f) LAST_##t(f)
+#define END(n) break; }
+#include "fops.def"
+	case FOP_COUNT: break;
+	}
+	return last;
+}
+
+/*
+ * A member that was away when an object was opened does not have it any more after its last name is gone.  What is done to it is
+ * seen by nobody but through what is open, and vanishes with it.
+ */
+static bool misses_nothing(const struct frame *f, int err)
+{
+	const struct rep_local *local = frame_data((struct frame *)f);
+	const struct attr *attr = attr_after(f->op, &local->law.reply);
+
+	return (err == -ESTALE || err == -EBADFD || err == -EBADF || err == -ENOENT) && attr && attr_present(attr) &&
+	       attr->nlink == 0 && fop_classes[f->op] == FOP_WRITE;
+}
+
+static void unwant_for(struct frame *f, int child, int ret)
+{
+	struct rep *rep = f->xl->priv;
+	struct rep_local *local = frame_data(f);
+	char why[96];
+
+	if (ret < 0)
+		snprintf(why, sizeof why, "%s failed there: %s", fop_names[f->op], strerror(-ret));
+	else
+		snprintf(why, sizeof why, "%s answered %d there and %d at home", fop_names[f->op], ret, local->law.ret);
+	rep_unwant(rep, rep->child[child].place, why);
+}
+
+/* Looks at the answer of a full member: true when the change must begin again. */
+static bool must_begin_again(struct frame *f, int child)
+{
+	struct rep *rep = f->xl->priv;
+	struct rep_local *local = frame_data(f);
+	int ret = local->answers[child].ret;
+
+	if (ret == local->law.ret || misses_nothing(f, ret))
+		return false;
+	if (rep_refused(f, child, ret))
+		return true;
+	/* Not connected: seen by change_begin() if it still is so. */
+	if (ret != -ENOTCONN && rep->child[child].place >= 0)
+		unwant_for(f, child, ret);
+	return true;
+}
+
+static void others_done(struct frame *f)
+{
+	struct rep *rep = f->xl->priv;
+	struct rep_local *local = frame_data(f);
+	bool again = local->view != rep->view_name || !local->answers;
+
+	for (uint64_t left = local->sent & rep->full; left && local->answers; left &= left - 1)
+		again |= must_begin_again(f, rep_lowest(left));
+	if (!again)
+		return change_answer(f);
+	if (local->sent)
+		rep_note_opened(f);
+	rep_answers_drop(f);
+	change_wait(f);
+	rep_look(rep);
+}
+
+/* The others write where home has appended. */
+static bool is_append(const struct frame *f)
+{
+	return f->op == FOP_write && (((const struct write_args *)f->args)->flags & WRITE_APPEND);
+}
+
+static void others_append(struct frame *f, uint64_t mask)
+{
+	struct rep_local *local = frame_data(f);
+	struct write_args *a = frame_alloc(f, sizeof *a);
+	const struct attr *attr = &local->law.reply.write.attr;
+
+	if (!a || !gather_begin(f, mask, others_done))
+		return change_fail(f, -ENOMEM);
+	*a = *(const struct write_args *)f->args;
+	if (attr_present(attr) && attr->size >= (uint64_t)local->law.ret) {
+		a->offset = attr->size - (uint64_t)local->law.ret;
+		a->flags &= ~(uint32_t)WRITE_APPEND;
+	}
+	for (uint64_t left = mask; left; ) {
+		int i = rep_lowest(left);
+
+		left &= left - 1;
+		wind_any_args(f, i, a, gather_done);
+	}
+}
+
+static void others(struct frame *f)
+{
+	struct rep *rep = f->xl->priv;
+	struct rep_local *local = frame_data(f);
+	uint64_t to = (rep->full | rep->joining) & ~rep_bit(local->home);
+
+	for (uint64_t left = to; left; left &= left - 1)
+		if (!rep->child[rep_lowest(left)].up)
+			to &= ~(left & -left);
+	if (local->view != rep->view_name || rep_missing(rep, VIEW_FULL))
+		return change_wait(f), rep_look(rep);
+	if (!to) {
+		local->sent = 0;
+		return change_answer(f);
+	}
+	if (is_append(f))
+		return others_append(f, to);
+	rep_gather(f, to, others_done);
+}
+
+static void others_open(struct frame *f)
+{
+	struct rep *rep = f->xl->priv;
+	struct rep_local *local = frame_data(f);
+	uint64_t to = (rep->full | rep->joining) & ~rep_bit(local->home);
+	struct fd *fds[2];
+
+	for (int i = 0, n = rep_fds_of(f, fds); i < n; i++)
+		if (to & ~rep_fd_opened(f->xl, fds[i]) & ~local->tried)
+			return rep_with_fds(f, to & ~local->tried, others);
+	others(f);
+}
+
+/* ---- home ---- */
+
+static void home_done(struct frame *f, int child, int ret, const void *reply)
+{
+	struct rep *rep = f->xl->priv;
+	struct rep_local *local = frame_data(f);
+	uint64_t note = frame_note(f);
+
+	if (ret >= 0 && rep_newfd(f))
+		rep_fd_set_opened(f->xl, rep_newfd(f), rep_bit(child));
+	if (ret >= 0) {
+		local->law.ret = ret;
+		reply_copy(&local->law.reply, f->op, reply);
+		local->has_law = true;
+		local->view = local->id.view;
+		local->id.grant = note >> 1;
+		local->waits |= note & REPL_NOTE_WANTED;
+		return others_open(f);
+	}
+	if (rep_refused(f, child, ret) || ret == -ENOTCONN)
+		return change_wait(f), rep_look(rep);
+	if (is_broken_disk(ret) && (rep->members & ~rep_bit(child)) && rep->child[child].place >= 0) {
+		unwant_for(f, child, ret);
+		return change_wait(f), rep_look(rep);
+	}
+	change_fail(f, ret);
+}
+
+static void home_send(struct frame *f)
+{
+	struct rep *rep = f->xl->priv;
+	struct rep_local *local = frame_data(f);
+
+	if (rep->home < 0 || local->home != rep->home || !rep->child[rep->home].up)
+		return change_begin(f);
+	wind_any(f, local->home, home_done);
+}
+
+/* Full members that are not there keep everything from being done: out with them. */
+static bool members_are_here(struct rep *rep)
+{
+	uint32_t missing = rep_missing(rep, VIEW_FULL);
+
+	for (uint32_t left = missing; left; left &= left - 1) {
+		int place = __builtin_ctz(left), child = rep->at[place];
+
+		rep_unwant(rep, place, child >= 0 && rep->child[child].reason[0] ? rep->child[child].reason : "not connected");
+	}
+	return !missing;
+}
+
+static void change_begin(struct frame *f)
+{
+	struct rep *rep = f->xl->priv;
+	struct rep_local *local = frame_data(f);
+	struct fd *fds[2];
+	int err = rep_verdict(rep);
+
+	if (err)
+		return change_fail(f, err);
+	if (!local->has_keys && !take_keys(f))
+		return rep_wait(f, change_begin);
+	if (rep->looking || rep->proposing || rep->settling || !rep->view_name)
+		return rep_wait(f, change_begin);
+	if (!members_are_here(rep)) {
+		rep_wait(f, change_begin);
+		return rep_look(rep);
+	}
+	rep_identity_begin(f);
+	if (!local->id.txn)
+		local->id.txn = call_new_txn(rep->xl->graph);
+	local->home = rep->home;
+	local->tried = 0;
+	local->turns++;
+	for (int i = 0, n = rep_fds_of(f, fds); i < n; i++)
+		if (!(rep_fd_opened(f->xl, fds[i]) & rep_bit(rep->home)))
+			return rep_with_fds(f, rep_bit(rep->home), home_send);
+	home_send(f);
+}
+
+void rep_change(struct frame *f)
+{
+	struct rep *rep = f->xl->priv;
+
+	rep->nr_changes++;
+	change_begin(f);
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * rep-fd.c - on which children a file is open.
+ *
+ * Our word in an fd has a bit per child where it was opened.  A child that became a member later
+ * (it was away, and missed nothing) has it opened when the first operation needs it there.
+ */
+#include <fcntl.h>
+
+#include "rep.h"
+
+uint64_t rep_fd_opened(struct xlator *xl, struct fd *fd)
+{
+	return *fd_slot(fd, xl);
+}
+
+void rep_fd_set_opened(struct xlator *xl, struct fd *fd, uint64_t mask)
+{
+	*fd_slot(fd, xl) |= mask;
+}
+
+/* The arguments, field by field, made from fops.def. */
+struct found {
+	struct fd *fds[2];
+	struct inode *inodes[4];
+	struct fd *newfd;
+	int nr_fds, nr_inodes;
+};
+
+static void found_fd(struct found *o, struct fd *fd)
+{
+	if (fd && o->nr_fds < 2 && (!o->nr_fds || o->fds[0] != fd))
+		o->fds[o->nr_fds++] = fd;
+}
+
+static void found_inode(struct found *o, struct inode *inode)
+{
+	for (int i = 0; i < o->nr_inodes; i++)
+		if (o->inodes[i] == inode)
+			return;
+	if (inode && o->nr_inodes < 4)
+		o->inodes[o->nr_inodes++] = inode;
+}
+
+#define find_inode(o, v) found_inode(o, v)
+#define find_fd(o, v) do { found_fd(o, v); if (v) found_inode(o, (v)->inode); } while (0)
+#define find_newfd(o, v) ((o)->newfd = (v))
+#define find_nothing(o, v) ((void)(v))
+#define find_buf find_nothing
+#define find_dict find_nothing
+#define find_str find_nothing
+#define find_name find_nothing
+#define find_gfid find_nothing
+#define find_attr find_nothing
+#define find_lock find_nothing
+#define find_u32 find_nothing
+#define find_u64 find_nothing
+
+static void find(const struct frame *f, struct found *o)
+{
+	switch ((enum fop_id)f->op) {
+#define FOP(n, k) case FOP_##n: { const struct n##_args *a = f->args;
+#define ARG(t, field) find_##t(o, a->field);
+#define RET(t, field)
+#define END(n) break; }
+#include "fops.def"
+	case FOP_COUNT: break;
+	}
+}
+
+int rep_fds_of(const struct frame *f, struct fd *fds[2])
+{
+	struct found o = { 0 };
+
+	find(f, &o);
+	memcpy(fds, o.fds, sizeof o.fds);
+	return o.nr_fds;
+}
+
+int rep_inodes_of(const struct frame *f, struct inode *inodes[4])
+{
+	struct found o = { 0 };
+
+	find(f, &o);
+	memcpy(inodes, o.inodes, sizeof o.inodes);
+	return o.nr_inodes;
+}
+
+struct fd *rep_newfd(const struct frame *f)
+{
+	struct found o = { 0 };
+
+	find(f, &o);
+	return o.newfd;
+}
+
+void rep_note_opened(struct frame *f)
+{
+	struct rep_local *local = frame_data(f);
+	struct found o = { 0 };
+
+	find(f, &o);
+	for (uint64_t left = o.newfd ? local->sent : 0; left; left &= left - 1)
+		if (local->answers[rep_lowest(left)].ret >= 0)
+			rep_fd_set_opened(f->xl, o.newfd, left & -left);
+}
+
+/* ---- opening where it is missing ---- */
+
+struct reopen {
+	struct frame *f;
+	void (*next)(struct frame *f);
+	uint64_t failed;
+};
+
+static void reopen_end(struct frame *root)
+{
+	struct reopen r = *(struct reopen *)frame_data(root);
+
+	call_end(root);
+	/* Asked once: where it could not be opened the operation itself will say so (EBADF). */
+	((struct rep_local *)frame_data(r.f))->tried |= r.failed;
+	r.next(r.f);
+}
+
+static void reopen_result(struct frame *root, struct fd *fd, int child, int ret)
+{
+	if (ret >= 0) {
+		rep_fd_set_opened(root->xl, fd, rep_bit(child));
+	} else {
+		((struct reopen *)frame_data(root))->failed |= rep_bit(child);
+		log_warning(root->xl->name, "cannot open a file again on %s: %s",
+			    root->xl->children[child]->name, strerror(-ret));
+	}
+}
+
+/* Which of the two files an answer is about is told by which continuation it has. */
+static void reopen_done(struct frame *root, int child, int ret, struct fd *fd)
+{
+	reopen_result(root, fd, child, ret);
+	if (!root->pending)
+		reopen_end(root);
+}
+
+static struct fd *reopen_fd(struct frame *root, int nth)
+{
+	struct fd *fds[2];
+
+	rep_fds_of(((struct reopen *)frame_data(root))->f, fds);
+	return fds[nth];
+}
+
+static void reopen_first_done(struct frame *root, int child, int ret,
+			      const struct open_reply *reply)
+{
+	reopen_done(root, child, ret, reopen_fd(root, 0));
+}
+
+static void reopen_second_done(struct frame *root, int child, int ret,
+			       const struct open_reply *reply)
+{
+	reopen_done(root, child, ret, reopen_fd(root, 1));
+}
+
+static void reopen_dir_done(struct frame *root, int child, int ret,
+			    const struct opendir_reply *reply)
+{
+	reopen_done(root, child, ret, reopen_fd(root, 0));
+}
+
+static void reopen_wind(struct frame *root, int child, struct fd *fd, int nth)
+{
+	if (fd->directory)
+		return wind_opendir(root, child,
+				    &(struct opendir_args){ .inode = fd->inode, .fd = fd },
+				    reopen_dir_done);
+	wind_open(root, child,
+		  &(struct open_args){ .inode = fd->inode,
+				       .fd = fd,
+				       .flags = (fd->flags & ~(O_CREAT | O_EXCL | O_TRUNC)) |
+						OPEN_NAMELESS },
+		  nth ? reopen_second_done : reopen_first_done);
+}
+
+void rep_with_fds(struct frame *f, uint64_t mask, void (*next)(struct frame *f))
+{
+	struct fd *fds[2];
+	int nr = rep_fds_of(f, fds);
+	struct frame *root = call_new(f->xl, frame_identity(f), sizeof(struct reopen));
+
+	if (!root) {
+		((struct rep_local *)frame_data(f))->tried |= mask;
+		return next(f);
+	}
+	*(struct reopen *)frame_data(root) = (struct reopen){ .f = f, .next = next };
+	root->pending++;		/* an answer at once does not end the call under us */
+	for (int n = 0; n < nr; n++) {
+		uint64_t missing = mask & ~rep_fd_opened(f->xl, fds[n]);
+
+		for (; missing; missing &= missing - 1)
+			reopen_wind(root, rep_lowest(missing), fds[n], n);
+	}
+	if (--root->pending == 0)
+		reopen_end(root);
+}

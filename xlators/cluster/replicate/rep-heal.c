@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * rep-heal.c - healing a brick that joins: what the full members say it lacks, a page of items at a time.
+ *
+ *	list -> own the keys at home -> open at the brick -> mend each (rep-mend.c) -> sync there -> clear -> mended -> give back
+ *	nothing left -> seal every member -> promote
+ *
+ * A page whose items wait for others is tried again after the rest.  What a name needs beyond it (the attributes of what it means) may be
+ * on another page, and is refused as long as its key is not ours: that is waited for, too.  Every client that mounts the volume tries; owning the keys puts
+ * one behind the other.
+ */
+#include <stdlib.h>
+
+#include "rep.h"
+
+enum { PAGE = 64, AGAIN_MS = 200 };
+
+struct heal {
+	uint64_t view, token, grant;
+	int home, target, source;	/* children; source: whose list it is */
+	uint8_t place;			/* of the target */
+	uint64_t sources;		/* not asked yet in this round */
+	uint64_t cursor;
+	bool progress;			/* something was mended in this round */
+	bool failed, left;		/* left: something was listed and could not be mended */
+	struct item item[PAGE];
+	uint64_t generation[PAGE];
+	bool mended[PAGE];
+	struct repl_key key[PAGE];
+	uint32_t nr, at, nr_mended, pass;
+	uint64_t sealed;		/* children */
+};
+
+static struct heal *heal_of(struct frame *f)
+{
+	return *(struct heal **)frame_data(f);
+}
+
+static void heal_begin(struct rep *rep);
+
+static void heal_again(struct timer *t)
+{
+	struct rep *rep = (struct rep *)((char *)t - offsetof(struct rep, heal_timer));
+
+	if (!rep->joining || rep->healing)
+		return;
+	/* Another client may have been quicker, and nothing else tells one that is idle. */
+	if (rep->heal_failures++)
+		for (int i = 0; i < rep->xl->nr_children; i++)
+			rep->child[i].known = false;
+	rep_look(rep);
+	if (!rep->healing)
+		heal_begin(rep);
+}
+
+static void heal_end(struct frame *f, bool again)
+{
+	struct rep *rep = f->xl->priv;
+
+	free(heal_of(f));
+	call_end(f);
+	rep->healing = NULL;
+	if (!again)
+		rep->heal_failures = 0;
+	xl_busy(rep->xl, -1);
+	if (again && !rep->stopping)
+		timer_start(&rep->heal_timer, xl_loop(rep->xl), AGAIN_MS, heal_again);
+}
+
+void rep_heal_stop(struct rep *rep)
+{
+	timer_stop(&rep->heal_timer);
+}
+
+static bool is_current(const struct frame *f)
+{
+	const struct rep *rep = f->xl->priv;
+	const struct heal *h = *(struct heal **)((struct frame *)f)->data;
+
+	return h->view == rep->view_name && !rep->stopping && rep->child[h->target].up && rep->home == h->home &&
+	       rep->child[h->home].up;
+}
+
+static void send(struct frame *f, int child, enum repl_what what, size_t bound,
+		 void (*put)(struct wire *w, const void *arg), replicate_done_fn *done)
+{
+	if (!is_current(f) || !rep_message(f, child, what, bound, put, heal_of(f), done))
+		heal_end(f, true);
+}
+
+static void list(struct frame *f);
+
+/* ---- sealing ---- */
+
+static void put_on(struct wire *w, const void *arg)
+{
+	wire_put_u8(w, 1);
+}
+static void put_off(struct wire *w, const void *arg)
+{
+	wire_put_u8(w, 0);
+}
+
+static void lifted(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+{
+	if (!f->pending)
+		heal_end(f, true);
+}
+
+/* We do not propose now, so the seals that were given may go. */
+static void lift(struct frame *f)
+{
+	struct heal *h = heal_of(f);
+	uint64_t left = h->sealed;
+
+	f->pending++;
+	for (; left; left &= left - 1)
+		rep_message(f, rep_lowest(left), REPL_SEAL, 1, put_off, h, lifted);
+	if (--f->pending == 0)
+		heal_end(f, true);
+}
+
+static void sealed(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+{
+	struct rep *rep = f->xl->priv;
+	struct heal *h = heal_of(f);
+
+	if (ret >= 0)
+		h->sealed |= rep_bit(child);
+	else
+		h->failed = true;
+	if (f->pending)
+		return;
+	if (h->failed || !is_current(f))
+		return lift(f);
+	uint32_t places = 1u << h->place;
+	heal_end(f, false);
+	rep_promote(rep, places);
+}
+
+static void seal(struct frame *f)
+{
+	struct rep *rep = f->xl->priv;
+	struct heal *h = heal_of(f);
+	uint64_t to = rep->members | rep_bit(h->target);
+
+	rep_commit_all(rep);
+	f->pending++;
+	for (; to; to &= to - 1)
+		if (!rep_message(f, rep_lowest(to), REPL_SEAL, 1, put_on, h, sealed))
+			h->failed = true;
+	if (--f->pending == 0)
+		lift(f);
+}
+
+/* ---- the end of a page ---- */
+
+static void put_token(struct wire *w, const void *arg)
+{
+	wire_put_u64(w, ((const struct heal *)arg)->token);
+}
+
+static void disowned(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+{
+	const struct heal *h = heal_of(f);
+
+	if (h->failed)
+		return heal_end(f, true);
+	list(f);
+}
+
+static void give_back(struct frame *f, bool failed)
+{
+	heal_of(f)->failed = failed;
+	send(f, heal_of(f)->home, REPL_DISOWN, 8, put_token, disowned);
+}
+
+static void put_mended(struct wire *w, const void *arg)
+{
+	const struct heal *h = arg;
+
+	wire_put_u8(w, h->place);
+	wire_put_u32(w, h->nr_mended);
+	for (uint32_t i = 0; i < h->nr; i++) {
+		struct gfid hash = item_hash(&h->item[i]);
+
+		if (!h->mended[i])
+			continue;
+		repl_put_gfid(w, &hash);
+		wire_put_u64(w, h->generation[i]);
+	}
+}
+
+static void noted(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+{
+	struct heal *h = heal_of(f);
+
+	h->progress |= ret >= 0 && h->nr_mended;
+	h->left |= h->nr_mended < h->nr;
+	/* What was mended is not listed any more. */
+	if (h->nr_mended == h->nr)
+		h->cursor = 0;
+	else if (!h->cursor)
+		h->sources &= ~rep_bit(h->source);
+	give_back(f, ret < 0);
+}
+
+static void put_keys(struct wire *w, const void *arg)
+{
+	const struct heal *h = arg;
+
+	wire_put_u64(w, h->grant);
+	repl_put_keys(w, h->key, h->nr);
+}
+
+static void cleared(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+{
+	if (ret < 0)
+		return give_back(f, true);
+	send(f, heal_of(f)->source, REPL_MENDED, 8 + PAGE * 24, put_mended, noted);
+}
+
+static void synced(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+{
+	if (ret < 0)
+		return give_back(f, true);
+	send(f, heal_of(f)->target, REPL_CLEAR, 16 + PAGE * 17, put_keys, cleared);
+}
+
+/* ---- mending ---- */
+
+static void mend_next(struct frame *f);
+
+static void mended(void *arg, int ret)
+{
+	struct frame *f = arg;
+	struct heal *h = heal_of(f);
+	struct rep *rep = f->xl->priv;
+	char text[400];
+
+	if (ret == 0) {
+		h->mended[h->at] = true;
+		h->nr_mended++;
+	} else if (ret != -EAGAIN && ret != REPL_CONFLICT) {
+		item_print(&h->item[h->at], text, sizeof text);
+		log_warning(rep->xl->name, "not healed yet on %s: %s: %s", rep->xl->children[h->target]->name, text,
+			    strerror(-ret));
+	}
+	h->at++;
+	mend_next(f);
+}
+
+static void mend_next(struct frame *f)
+{
+	struct heal *h = heal_of(f);
+
+	while (h->at < h->nr && h->mended[h->at])
+		h->at++;
+	if (h->at == h->nr && h->nr_mended < h->nr && h->pass++ < 2) {
+		h->at = 0;
+		return mend_next(f);
+	}
+	if (!is_current(f))
+		return heal_end(f, true);
+	if (h->at < h->nr)
+		return rep_mend(f->xl->priv, h->home, h->target, call_identity(f), &h->item[h->at], mended, f);
+	send(f, h->target, REPL_SYNC, 0, NULL, synced);
+}
+
+/* ---- keys ---- */
+
+static void put_open(struct wire *w, const void *arg)
+{
+	const struct heal *h = arg;
+
+	wire_put_u64(w, h->grant);
+	wire_put_u32(w, h->nr);
+	for (uint32_t i = 0; i < h->nr; i++)
+		item_put(w, &h->item[i]);
+}
+
+static void opened(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+{
+	struct heal *h = heal_of(f);
+
+	if (ret < 0)
+		return give_back(f, true);
+	struct wire w = repl_reader(reply->answer);
+	if (wire_get_u32(&w)) {		/* the same */
+		rep_settle(f->xl->priv);
+		return give_back(f, true);
+	}
+	h->at = h->nr_mended = h->pass = 0;
+	memset(h->mended, 0, sizeof h->mended);
+	call_identity(f)->impose = true;
+	call_identity(f)->grant = h->grant;
+	mend_next(f);
+}
+
+static void owned(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+{
+	struct heal *h = heal_of(f);
+
+	if (ret < 0)
+		return heal_end(f, true);
+	struct wire w = repl_reader(reply->answer);
+	h->grant = wire_get_u64(&w);
+	/* A change that nobody finished is there: it is a unit of its own. */
+	if (wire_get_u32(&w)) {
+		rep_settle(f->xl->priv);
+		return give_back(f, true);
+	}
+	send(f, h->target, REPL_OPEN, 16 + PAGE * ITEM_SIZE_MAX, put_open, opened);
+}
+
+static void put_own(struct wire *w, const void *arg)
+{
+	const struct heal *h = arg;
+
+	wire_put_u64(w, h->token);
+	repl_put_keys(w, h->key, h->nr);
+}
+
+/* ---- lists ---- */
+
+static void put_list(struct wire *w, const void *arg)
+{
+	const struct heal *h = arg;
+
+	wire_put_u8(w, REPL_LIST_LACKED);
+	wire_put_u8(w, h->place);
+	wire_put_u64(w, h->cursor);
+	wire_put_u32(w, PAGE);
+}
+
+static bool read_page(struct heal *h, const struct buf *b)
+{
+	struct wire w = repl_reader(b);
+
+	h->cursor = wire_get_u64(&w);
+	wire_get_u64(&w);
+	h->nr = wire_get_u32(&w);
+	if (h->nr > PAGE)
+		return false;
+	for (uint32_t i = 0; i < h->nr; i++) {
+		item_get(&w, &h->item[i]);
+		h->generation[i] = wire_get_u64(&w);
+		h->key[i] = item_key(&h->item[i]);
+	}
+	return repl_read_end(&w) == 0;
+}
+
+static void listed(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+{
+	struct rep *rep = f->xl->priv;
+	struct heal *h = heal_of(f);
+
+	if (ret < 0 || !read_page(h, reply->answer))
+		return heal_end(f, true);
+	call_identity(f)->impose = false;
+	call_identity(f)->grant = 0;
+	if (!h->nr) {
+		h->sources &= ~rep_bit(child);
+		h->cursor = 0;
+		return list(f);
+	}
+	h->token = loop_random(xl_loop(rep->xl));
+	send(f, h->home, REPL_OWN, 16 + PAGE * 17, put_own, owned);
+}
+
+/* The next page of this list, or the next list; when all were empty or nothing can be done any more: the end. */
+static void list(struct frame *f)
+{
+	struct rep *rep = f->xl->priv;
+	struct heal *h = heal_of(f);
+
+	if (!h->sources && h->progress) {
+		h->progress = h->left = false;
+		h->sources = rep->members;
+	}
+	if (!h->sources)
+		return h->left ? heal_end(f, true) : seal(f);
+	h->source = rep_lowest(h->sources);
+	send(f, h->source, REPL_LIST, 16, put_list, listed);
+}
+
+static void heal_begin(struct rep *rep)
+{
+	struct identity id = { .client = rep->xl->graph->client_id, .view = rep->view_name };
+	uint64_t up = 0;
+
+	for (int i = 0; i < rep->xl->nr_children; i++)
+		if (rep->child[i].up && (rep->joining & rep_bit(i)))
+			up |= rep_bit(i);
+	if (!up || rep->home < 0 || rep->healing || rep->stopping || !rep->self_heal)
+		return;
+	struct frame *f = call_new(rep->xl, &id, sizeof(struct heal *));
+	struct heal *h = f ? calloc(1, sizeof *h) : NULL;
+	if (!h) {
+		if (f)
+			call_end(f);
+		return;
+	}
+	*(struct heal **)frame_data(f) = h;
+	rep->healing = f;
+	xl_busy(rep->xl, 1);
+	h->view = rep->view_name;
+	h->home = rep->home;
+	h->target = rep_lowest(up);
+	h->place = rep->child[h->target].place;
+	h->sources = rep->members;
+	rep_settle(rep);
+	list(f);
+}
+
+void rep_heal_wanted(struct rep *rep)
+{
+	if (!timer_active(&rep->heal_timer) && !rep->healing && !rep->stopping)
+		timer_start(&rep->heal_timer, xl_loop(rep->xl), 0, heal_again);
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * rep-lock.c - locks: on every full member, one after another in the order of their places, so home is the first.
+ *
+ * Who has a lock at home has won; a conflict on a later one is another client's unlock that is still on its way, so there the lock
+ * is waited for, also when the caller would not wait.  The order is the same for all clients: no deadlock between them.  An
+ * unlock goes to all in parallel; without waiting also to those that are no members: a client that still uses one would wait there
+ * for ever.
+ *
+ * Limitation: a brick that was away has lost the locks of this client; they stand on the other members only.
+ */
+#include <fcntl.h>
+
+#include "rep.h"
+
+static void lk_next(struct frame *f, int from);
+static void give_back(struct frame *f);
+
+static void undo_done(struct frame *root, int child, int ret, const struct lk_reply *reply)
+{
+	if (!root->pending)
+		call_end(root);
+}
+
+/* Gives back what was taken on the children in mask. */
+static void lk_undo(struct frame *f, uint64_t mask)
+{
+	const struct lk_args *a = f->args;
+	struct lk_args unlock = { .fd = a->fd, .cmd = LK_SET, .lock = a->lock };
+	struct frame *root = mask ? call_new(f->xl, frame_identity(f), 0) : NULL;
+
+	if (!root)
+		return;
+	unlock.lock.type = F_UNLCK;
+	root->pending++;
+	for (; mask; mask &= mask - 1)
+		wind_lk(root, rep_lowest(mask), &unlock, undo_done);
+	if (--root->pending == 0)
+		call_end(root);
+}
+
+/*
+ * Children that are out, where the file is open: other clients may still use them.  Also those that are
+ * not there: protocol/client then knows that a lock was given up in vain, and closes the file when its
+ * session goes on, or the lock would stay.
+ */
+static uint64_t left_behind(const struct rep *rep, struct fd *fd)
+{
+	return rep_fd_opened(rep->xl, fd) & ~rep->members;
+}
+
+static void late_flush_done(struct frame *root, int child, int ret, const struct flush_reply *reply)
+{
+	if (!root->pending)
+		call_end(root);
+}
+
+void rep_flush_left_behind(struct frame *f, const struct flush_args *a)
+{
+	uint64_t mask = left_behind(f->xl->priv, a->fd);
+	struct frame *root = mask ? call_new(f->xl, frame_identity(f), 0) : NULL;
+
+	if (!root)
+		return;
+	root->pending++;
+	for (; mask; mask &= mask - 1)
+		wind_flush(root, rep_lowest(mask), a, late_flush_done);
+	if (--root->pending == 0)
+		call_end(root);
+}
+
+static void lk_begin(struct frame *f);
+
+static void lk_done(struct frame *f, int child, int ret, const struct lk_reply *reply)
+{
+	struct rep *rep = f->xl->priv;
+	struct rep_local *local = frame_data(f);
+	const struct lk_args *a = f->args;
+	int place = rep->child[child].place;
+
+	if (ret >= 0) {
+		local->locked |= rep_bit(child);
+		return lk_next(f, place + 1);
+	}
+	if (rep_refused(f, child, ret)) {
+		rep_wait(f, lk_begin);	/* what is held is asked for once more */
+		return rep_look(rep);
+	}
+	if (ret == -ENOTCONN)
+		return lk_next(f, place + 1);
+	if (ret == -EAGAIN && a->cmd == LK_SETW && !local->waits)
+		return give_back(f);
+	lk_undo(f, local->locked);
+	rep_fail(f, ret);
+}
+
+static void give_back_done(struct frame *f, int child, int ret, const struct lk_reply *reply)
+{
+	struct rep_local *local = frame_data(f);
+
+	local->pending &= ~rep_bit(child);
+	if (!local->pending)
+		lk_next(f, 0);
+}
+
+/*
+ * A flock that would have to wait.  What its holder has is given up first, as on a local file
+ * system, and on all members: two that go from a read to a write lock would wait for each other,
+ * each on another member.
+ */
+static void give_back(struct frame *f)
+{
+	struct rep *rep = f->xl->priv;
+	struct rep_local *local = frame_data(f);
+	const struct lk_args *a = f->args;
+	struct lk_args unlock = { .fd = a->fd, .cmd = LK_SET, .lock = a->lock };
+	uint64_t mask = rep->members & rep_fd_opened(f->xl, a->fd);
+
+	local->waits = true;
+	local->locked = 0;
+	unlock.lock.type = F_UNLCK;
+	if (!mask)
+		return rep_fail(f, -ENOTCONN);
+	local->pending = mask;
+	for (uint64_t left = mask; left; ) {
+		int i = rep_lowest(left);
+
+		left &= left - 1;
+		wind_lk(f, i, &unlock, give_back_done);
+	}
+}
+
+/* The member at the lowest place from `from` on where the file is open; -1: none. */
+static int lk_member(const struct rep *rep, const struct fd *fd, int from)
+{
+	uint64_t open = rep->members & rep_fd_opened(rep->xl, (struct fd *)fd);
+
+	for (; from < VIEW_BRICKS_MAX; from++)
+		if (rep->at[from] >= 0 && (open & rep_bit(rep->at[from])))
+			return rep->at[from];
+	return -1;
+}
+
+static void lk_next(struct frame *f, int from)
+{
+	struct rep *rep = f->xl->priv;
+	struct rep_local *local = frame_data(f);
+	const struct lk_args *a = f->args;
+	int child = lk_member(rep, a->fd, from);
+
+	if (child >= 0) {
+		struct lk_args args = *a;
+
+		if (local->locked)
+			args.cmd = LK_SETW;
+		else if (a->lock.kind == LK_FLOCK && !local->waits)
+			args.cmd = LK_SET;
+		return wind_lk(f, child, &args, lk_done);
+	}
+	if (!local->locked)
+		return rep_fail(f, -ENOTCONN);
+	rep_unwind_any(f, 0, &(struct lk_reply){ .lock = a->lock });
+}
+
+static void unlock_answer(struct frame *f)
+{
+	struct rep_local *local = frame_data(f);
+	int law = -1;
+
+	if (!local->answers)
+		return rep_fail(f, -ENOMEM);
+	for (uint64_t left = local->sent; left; left &= left - 1)
+		if (law < 0 || local->answers[law].ret == -ENOTCONN)
+			law = rep_lowest(left);
+	rep_unwind(f, law);
+}
+
+static void lk_begin(struct frame *f)
+{
+	struct rep *rep = f->xl->priv;
+	struct rep_local *local = frame_data(f);
+	const struct lk_args *a = f->args;
+	uint64_t open = rep->members & rep_fd_opened(f->xl, a->fd);
+	int err = rep_verdict(rep);
+
+	if (err)
+		return rep_fail(f, err);
+	if (!rep->members || rep->settling)
+		return rep_wait(f, lk_begin);
+	rep_identity_begin(f);
+	if (a->lock.type == F_UNLCK) {
+		lk_undo(f, left_behind(rep, a->fd));
+		return open ? rep_gather(f, open, unlock_answer) : rep_fail(f, -ENOTCONN);
+	}
+	if (rep->members & ~open & ~local->tried)
+		return rep_with_fds(f, rep->members, lk_begin);
+	local->locked = 0;
+	lk_next(f, 0);
+}
+
+void rep_lk(struct frame *f, const struct lk_args *a)
+{
+	if (a->cmd == LK_GET)
+		return rep_read(f);
+	lk_begin(f);
+}

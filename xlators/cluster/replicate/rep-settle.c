@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * rep-settle.c - settling doubts: what a client left that did not finish is made to have happened everywhere or nowhere.
+ *
+ *	list     what is in doubt on any member, with all that it has changed: one unit
+ *	own      the keys at home, so that nothing changes them meanwhile
+ *	open     at the others: durably in doubt; what else they know on these keys joins the unit, and it begins again
+ *	history  home's, after every open
+ *	impose   home's state, item by item (rep-mend.c), then its history
+ *	clear    the doubts, when all members have it; home's last
+ *
+ * One at a time in a client.  Several clients may settle at once: owning the keys at home puts one behind the other.
+ */
+#include <stdlib.h>
+
+#include "rep.h"
+
+enum { UNIT_MAX = 256 };
+
+struct settle {
+	struct item item[UNIT_MAX];
+	uint32_t nr;
+	struct repl_key key[UNIT_MAX];
+	uint64_t token, grant;
+	uint64_t view;
+	uint64_t members, targets;	/* children: all; without home */
+	int home;
+	bool grew, failed;
+	int target;			/* being imposed on */
+	uint32_t at, left, passes;	/* item; left for another pass */
+	uint64_t todo[UNIT_MAX / 64];	/* items of this target that are not mended */
+	struct buf *history;
+	struct identity *id;
+};
+
+static struct settle *settle_of(struct frame *f)
+{
+	return *(struct settle **)frame_data(f);
+}
+
+static void end_with(struct frame *f, int ret)
+{
+	struct rep *rep = f->xl->priv;
+	struct settle *s = settle_of(f);
+
+	if (ret < 0)
+		log_debug(rep->xl->name, "settling has not succeeded: %s", strerror(-ret));
+	else if (s->nr)
+		rep->nr_settled++;
+	buf_unref(s->history);
+	free(s);
+	call_end(f);
+	xl_busy(rep->xl, -1);
+	rep->settling = false;
+	if (ret == 0)
+		return rep_wake(rep);
+	/* Somebody else may be at it, or the view has changed: after a look at it whoever waits tries again. */
+	if (!rep->stopping && !timer_active(&rep->retry_timer))
+		timer_start(&rep->retry_timer, xl_loop(rep->xl), 20, rep_retry);
+}
+
+/* ---- giving back ---- */
+
+static void put_token(struct wire *w, const void *arg)
+{
+	wire_put_u64(w, ((const struct settle *)arg)->token);
+}
+
+static void disowned(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+{
+	end_with(f, settle_of(f)->failed ? -EAGAIN : 0);
+}
+
+static void give_back(struct frame *f, bool failed)
+{
+	struct settle *s = settle_of(f);
+
+	s->failed = failed;
+	if (!rep_message(f, s->home, REPL_DISOWN, 8, put_token, s, disowned))
+		end_with(f, -ENOMEM);
+}
+
+/* Runs a message on all children of a mask; each answer: done.  Its last one finds nothing pending. */
+static void to_all(struct frame *f, uint64_t mask, enum repl_what what, size_t bound,
+		   void (*put)(struct wire *w, const void *arg), replicate_done_fn *done)
+{
+	struct settle *s = settle_of(f);
+
+	f->pending++;
+	for (; mask; mask &= mask - 1)
+		if (!rep_message(f, rep_lowest(mask), what, bound, put, s, done))
+			s->failed = true;
+	f->pending--;
+}
+
+/* ---- clear ---- */
+
+static void put_keys(struct wire *w, const void *arg)
+{
+	const struct settle *s = arg;
+
+	wire_put_u64(w, s->grant);
+	repl_put_keys(w, s->key, s->nr);
+}
+static size_t keys_bound(const struct settle *s)
+{
+	return 16 + (size_t)s->nr * 17;
+}
+
+static void home_cleared(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+{
+	give_back(f, ret < 0);
+}
+
+static void clear_home(struct frame *f)
+{
+	struct settle *s = settle_of(f);
+
+	if (s->failed)
+		return give_back(f, true);
+	if (!rep_message(f, s->home, REPL_CLEAR, keys_bound(s), put_keys, s, home_cleared))
+		give_back(f, true);
+}
+
+static void cleared(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+{
+	settle_of(f)->failed |= ret < 0;
+	if (!f->pending)
+		clear_home(f);
+}
+
+/* ---- adopt ---- */
+
+static void put_adopt(struct wire *w, const void *arg)
+{
+	const struct settle *s = arg;
+
+	put_keys(w, s);
+	wire_put_bytes(w, s->history->data, s->history->len);
+}
+
+static void adopted(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+{
+	struct settle *s = settle_of(f);
+
+	s->failed |= ret < 0;
+	if (f->pending)
+		return;
+	if (s->failed)
+		return give_back(f, true);
+	to_all(f, s->targets, REPL_CLEAR, keys_bound(s), put_keys, cleared);
+	if (!f->pending)
+		clear_home(f);
+}
+
+static void adopt(struct frame *f)
+{
+	struct settle *s = settle_of(f);
+
+	to_all(f, s->targets, REPL_ADOPT, keys_bound(s) + s->history->len, put_adopt, adopted);
+	if (!f->pending)
+		clear_home(f);
+}
+
+/* ---- impose ---- */
+
+static void impose_next(struct frame *f);
+
+static void imposed(void *arg, int ret)
+{
+	struct frame *f = arg;
+	struct settle *s = settle_of(f);
+	struct rep *rep = f->xl->priv;
+
+	if (ret == 0) {
+		s->todo[s->at / 64] &= ~(UINT64_C(1) << s->at % 64);
+		s->left--;
+	} else if (rep->joining & rep_bit(s->target) && !repl_is_refusal(ret)) {
+		/* What it does not get now it lacks (REPL_CLEAR notes that), and is healed of. */
+		s->left = 0;
+		s->at = s->nr;
+	} else if (ret != -EAGAIN) {
+		log_warning(rep->xl->name, "%s cannot be made equal to home: %s", rep->xl->children[s->target]->name,
+			    strerror(-ret));
+		if (!repl_is_refusal(ret) && ret != -ENOTCONN && rep->child[s->target].place >= 0)
+			rep_unwant(rep, rep->child[s->target].place, "a change that nobody finished cannot be settled there");
+		return give_back(f, true);
+	}
+	if (s->at < s->nr)
+		s->at++;
+	impose_next(f);
+}
+
+/* The passes that are left for this target; each mends something, or it is in vain. */
+static bool next_pass(struct settle *s, uint32_t before)
+{
+	s->at = 0;
+	return s->left < before || s->passes++ < 2;
+}
+
+static void target_begin(struct frame *f)
+{
+	struct settle *s = settle_of(f);
+
+	s->at = 0;
+	s->left = s->nr;
+	s->passes = 0;
+	memset(s->todo, 0, sizeof s->todo);
+	for (uint32_t i = 0; i < s->nr; i++)
+		s->todo[i / 64] |= UINT64_C(1) << i % 64;
+	impose_next(f);
+}
+
+static void impose_next(struct frame *f)
+{
+	struct settle *s = settle_of(f);
+	struct rep *rep = f->xl->priv;
+
+	while (s->left && s->at < s->nr && !(s->todo[s->at / 64] >> s->at % 64 & 1))
+		s->at++;
+	if (s->left && s->at < s->nr)
+		return rep_mend(rep, s->home, s->target, call_identity(f), &s->item[s->at], imposed, f);
+	if (s->left && next_pass(s, s->nr))
+		return impose_next(f);
+	if (s->left)
+		return give_back(f, true);
+	uint64_t rest = s->targets & ~(rep_bit(s->target) | (rep_bit(s->target) - 1));
+	if (!rest)
+		return adopt(f);
+	s->target = rep_lowest(rest);
+	target_begin(f);
+}
+
+static void history_done(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+{
+	struct settle *s = settle_of(f);
+
+	if (ret < 0)
+		return give_back(f, true);
+	s->history = buf_ref(reply->answer);
+	if (!s->targets)
+		return clear_home(f);
+	call_identity(f)->impose = true;
+	call_identity(f)->grant = s->grant;
+	s->target = rep_lowest(s->targets);
+	target_begin(f);
+}
+
+/* ---- open ---- */
+
+static int item_order(const void *a, const void *b)
+{
+	static const uint8_t order[] = { [ITEM_NAME] = 0, [ITEM_DATA] = 1, [ITEM_META] = 2, [ITEM_ALL] = 3 };
+	const struct item *x = a, *y = b;
+
+	return order[x->kind] - order[y->kind];
+}
+
+static void add_item(struct settle *s, const struct item *i)
+{
+	struct gfid hash = item_hash(i);
+
+	for (uint32_t k = 0; k < s->nr; k++) {
+		struct gfid other = item_hash(&s->item[k]);
+
+		if (gfid_equal(&hash, &other) && s->item[k].kind == i->kind) {
+			item_join(&s->item[k], i);
+			return;
+		}
+	}
+	if (s->nr == UNIT_MAX) {
+		s->failed = true;
+		return;
+	}
+	s->item[s->nr++] = *i;
+	s->grew = true;
+}
+
+static void read_items(struct settle *s, struct wire *w, bool generations)
+{
+	uint32_t nr = wire_get_u32(w);
+
+	for (uint32_t i = 0; i < nr && wire_ok(w); i++) {
+		struct item item;
+
+		item_get(w, &item);
+		if (generations)
+			wire_get_u64(w);
+		if (wire_ok(w))
+			add_item(s, &item);
+	}
+	s->failed |= repl_read_end(w) < 0;
+}
+
+static void put_open(struct wire *w, const void *arg)
+{
+	const struct settle *s = arg;
+
+	wire_put_u64(w, s->grant);
+	wire_put_u32(w, s->nr);
+	for (uint32_t i = 0; i < s->nr; i++)
+		item_put(w, &s->item[i]);
+}
+
+static void own(struct frame *f);
+
+static void own_again(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+{
+	own(f);
+}
+
+static void opened_all(struct frame *f)
+{
+	struct settle *s = settle_of(f);
+
+	if (s->failed)
+		return give_back(f, true);
+	if (s->grew) {
+		if (!rep_message(f, s->home, REPL_DISOWN, 8, put_token, s, own_again))
+			give_back(f, true);
+	} else if (!rep_message(f, s->home, REPL_HISTORY, keys_bound(s), put_keys, s, history_done)) {
+		give_back(f, true);
+	}
+}
+
+static void opened(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+{
+	struct settle *s = settle_of(f);
+
+	if (ret < 0) {
+		s->failed = true;
+	} else {
+		struct wire w = repl_reader(reply->answer);
+
+		read_items(s, &w, false);
+	}
+	if (!f->pending)
+		opened_all(f);
+}
+
+/* ---- own ---- */
+
+static void put_own(struct wire *w, const void *arg)
+{
+	const struct settle *s = arg;
+
+	wire_put_u64(w, s->token);
+	repl_put_keys(w, s->key, s->nr);
+}
+
+static void owned(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+{
+	struct settle *s = settle_of(f);
+
+	if (ret < 0)
+		return end_with(f, ret);
+	struct wire w = repl_reader(reply->answer);
+	s->grant = wire_get_u64(&w);
+	s->grew = false;
+	read_items(s, &w, false);
+	if (s->grew || s->failed)
+		return opened_all(f);
+	to_all(f, s->targets, REPL_OPEN, 16 + (size_t)s->nr * ITEM_SIZE_MAX, put_open, opened);
+	if (!f->pending)
+		opened_all(f);
+}
+
+static void own(struct frame *f)
+{
+	struct rep *rep = f->xl->priv;
+	struct settle *s = settle_of(f);
+
+	if (s->view != rep->view_name || !s->nr)
+		return end_with(f, s->nr ? -EAGAIN : 0);
+	qsort(s->item, s->nr, sizeof s->item[0], item_order);
+	for (uint32_t i = 0; i < s->nr; i++)
+		s->key[i] = item_key(&s->item[i]);
+	s->token = loop_random(xl_loop(rep->xl));
+	if (!rep_message(f, s->home, REPL_OWN, keys_bound(s), put_own, s, owned))
+		end_with(f, -ENOMEM);
+}
+
+/* ---- list ---- */
+
+static void put_list(struct wire *w, const void *arg)
+{
+	wire_put_u8(w, REPL_LIST_DOUBTS);
+	wire_put_u8(w, 0);
+	wire_put_u64(w, 0);
+	wire_put_u32(w, UNIT_MAX / 2);
+}
+
+static void listed(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+{
+	struct settle *s = settle_of(f);
+
+	if (ret >= 0) {
+		struct wire w = repl_reader(reply->answer);
+
+		wire_get_u64(&w);
+		wire_get_u64(&w);
+		read_items(s, &w, true);
+	} else {
+		s->failed = true;
+	}
+	if (f->pending)
+		return;
+	if (s->failed)
+		return end_with(f, -EAGAIN);
+	own(f);
+}
+
+void rep_settle(struct rep *rep)
+{
+	struct identity id = { .client = rep->xl->graph->client_id, .view = rep->view_name };
+
+	if (rep->settling || rep->stopping || rep->home < 0)
+		return;
+	struct frame *f = call_new(rep->xl, &id, sizeof(struct settle *));
+	struct settle *s = f ? calloc(1, sizeof *s) : NULL;
+	if (!s) {
+		if (f)
+			call_end(f);
+		return;
+	}
+	*(struct settle **)frame_data(f) = s;
+	rep->settling = true;
+	xl_busy(rep->xl, 1);
+	s->view = rep->view_name;
+	s->home = rep->home;
+	for (int i = 0; i < rep->xl->nr_children; i++)
+		if (rep->child[i].up && ((rep->full | rep->joining) & rep_bit(i)))
+			s->members |= rep_bit(i);
+	s->targets = s->members & ~rep_bit(s->home);
+	to_all(f, s->members, REPL_LIST, 16, put_list, listed);
+	if (!f->pending)
+		end_with(f, -ENOTCONN);
+}
