@@ -273,14 +273,23 @@ static void raise_limit(int what, rlim_t wanted)
 	setrlimit(what, &l);
 }
 
+/* A brick can do with few descriptors (storage/posix), so what the administrator set is respected. */
+static rlim_t hard_limit(int what)
+{
+	struct rlimit l;
+
+	return getrlimit(what, &l) == 0 ? l.rlim_max : 1024;
+}
+
 void process_setup(void)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 
 	umask(0);
 	sigaction(SIGPIPE, &ignore, NULL);
+	sigaction(SIGXFSZ, &ignore, NULL);	/* a limit of whoever started us: EFBIG will do */
 	raise_limit(RLIMIT_CORE, RLIM_INFINITY);
-	raise_limit(RLIMIT_NOFILE, 1048576);
+	raise_limit(RLIMIT_NOFILE, hard_limit(RLIMIT_NOFILE));
 	/* one loop thread does nearly all allocation: an arena per worker would only spread it */
 	mallopt(M_ARENA_MAX, 2);
 }

@@ -89,7 +89,8 @@ char *path_absolute(const char *path);
 
 /* ---- load.c: from settings to a checked graph */
 
-/* Reads or fetches the volume file, applies --xlator-option. NULL: errors were added to diag. */
+/* Reads or fetches the volume file, applies --xlator-option. NULL: nothing more can be told about it than the errors
+ * that were added to diag; a tree may have errors too (volfile_read_doubtful). */
 struct volfile *load_volfile(const struct settings *s, struct diag *diag);
 /* load_volfile and graph_new. */
 struct graph *load_graph(const struct settings *s, struct loop *loop, struct diag *diag);
@@ -108,7 +109,7 @@ int help_xlator(const struct settings *s);
 
 /* Writes a statedump and logs where it is. */
 void report_statedump(struct graph *g, const struct settings *s);
-/* SIGUSR2: version, command line, volume file, how much is under way, into the log. */
+/* SIGUSR2: version, command line, volume file, what is under way, into the log. */
 void report_to_log(struct graph *g, const struct settings *s);
 /* SEGV, ABRT, BUS, FPE, ILL: a backtrace into the log, then the default action. */
 void report_crashes(const struct settings *s);

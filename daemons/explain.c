@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * --explain FILE: a graph as a drawing, for the person who wrote the volume file: what is below
- * what, which operations stop where, what holds without having been written, which failures it
- * survives.
+ * --check FILE: is it right? --explain FILE: a graph as a drawing, for the person who wrote the
+ * volume file: what is below what, which operations stop where, what holds without having been
+ * written, which failures it survives.
  *
  * Nothing runs: the graph is loaded and checked, no init is called. What a failure does is computed
  * by trying: bricks are declared dead, and each volume works as long as no more of its subvolumes
@@ -331,7 +331,8 @@ static void explain_graph(const struct graph *g)
 	free(d.seen);
 }
 
-int explain(const struct settings *s)
+/* Loads a graph, tells what is wrong with it, shows it if it is right. The exit status. */
+static int look(const struct settings *s, void (*show)(const struct graph *g))
 {
 	struct diag *diag = diag_new();
 	struct loop *loop = loop_new();
@@ -340,9 +341,25 @@ int explain(const struct settings *s)
 
 	diag_print(diag, stderr);
 	if (g)
-		explain_graph(g);
+		show(g);
 	graph_free(g);
 	loop_free(loop);
 	diag_free(diag);
 	return status;
+}
+
+int explain(const struct settings *s)
+{
+	return look(s, explain_graph);
+}
+
+static void praise_graph(const struct graph *g)
+{
+	printf("%s: %u volume%s, no errors\n", g->file->source.file, (unsigned)g->nr_xlators,
+	       g->nr_xlators == 1 ? "" : "s");
+}
+
+int check(const struct settings *s)
+{
+	return look(s, praise_graph);
 }

@@ -96,7 +96,7 @@ static struct volfile *fetch_volfile(const struct settings *s, struct diag *diag
 			 "cannot fetch the volume file: %s", error);
 		return NULL;
 	}
-	vf = volfile_parse(s->volfile, text, strlen(text), diag);
+	vf = volfile_parse_doubtful(s->volfile, text, strlen(text), diag);
 	free(text);
 	return vf;
 }
@@ -104,16 +104,9 @@ static struct volfile *fetch_volfile(const struct settings *s, struct diag *diag
 struct volfile *load_volfile(const struct settings *s, struct diag *diag)
 {
 	struct volfile *vf = s->server ? fetch_volfile(s, diag) : volfile_read_doubtful(s->volfile, diag);
-	unsigned before = diag_errors(diag);
 
-	if (!vf)
-		return NULL;
-	for (size_t i = 0; i < s->nr_xlator_options; i++)
+	for (size_t i = 0; vf && i < s->nr_xlator_options; i++)
 		override(vf, s->xlator_options[i], s->mount_point != NULL, diag);
-	if (diag_errors(diag) > before) {
-		volfile_free(vf);
-		return NULL;
-	}
 	return vf;
 }
 

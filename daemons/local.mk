@@ -22,7 +22,10 @@ dist_exampledoc_DATA = examples/README examples/afr-local.vol examples/afr.vol e
 	examples/lab-client.vol examples/lab-server-locks-threads.vol examples/lab-server.vol examples/local.vol \
 	examples/login-client.vol examples/login-server.vol examples/posix-locks.vol examples/protocol-client.vol \
 	examples/protocol-server.vol examples/rot-13.vol examples/trace.vol examples/unix-client.vol \
-	examples/unix-server.vol
+	examples/unix-server.vol examples/witness.vol examples/replicate.vol examples/replica.vol
+dist_exampledoc_SCRIPTS = examples/lab.sh
+onemachinedir = $(exampledocdir)/one-machine
+dist_onemachine_DATA = examples/one-machine/server1.vol examples/one-machine/server2.vol examples/one-machine/client.vol
 glusterfslogdir = $(localstatedir)/log/glusterfs
 glusterfsrundir = $(localstatedir)/run/glusterfs
 
@@ -38,6 +41,8 @@ daemons-install-data:
 	for name in glusterfs glusterfsd; do \
 		$(INSTALL_DATA) $(srcdir)/daemons/glusterfs.bash-completion $(DESTDIR)$(bashcompletiondir)/$$name || exit 1; \
 	done
+# the installed one has nothing to build
+	$(SED) -i -e 's|^INSTALLED=.*|INSTALLED=$(sbindir)|' $(DESTDIR)$(exampledocdir)/lab.sh
 # The directories that are only ours go, when nothing else is in them: logs stay.
 daemons-uninstall:
 	rm -f $(DESTDIR)$(sbindir)/glusterfsd

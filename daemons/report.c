@@ -113,6 +113,12 @@ static void log_lines(char *text)
 		log_plain(LOG_NOTICE_, "glusterfs", "%s", line);
 }
 
+static void log_call(void *arg, const char *line)
+{
+	(void)arg;
+	log_plain(LOG_NOTICE_, "glusterfs", "  %s", line);
+}
+
 void report_to_log(struct graph *g, const struct settings *s)
 {
 	char *line = command_line(s), *text = NULL;
@@ -134,6 +140,7 @@ void report_to_log(struct graph *g, const struct settings *s)
 		log_lines(text);
 	free(text);
 	log_plain(LOG_NOTICE_, "glusterfs", "operations under way: %u", call_count());
+	calls_tell(g, log_call, NULL);
 }
 
 /* ---- crashes -------------------------------------------------------------------------------- */

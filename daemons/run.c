@@ -428,20 +428,3 @@ int run(const struct settings *s)
 	}
 	return run_child(&p);
 }
-
-int check(const struct settings *s)
-{
-	struct diag *diag = diag_new();
-	struct loop *loop = loop_new();
-	struct graph *g = loop ? load_graph(s, loop, diag) : NULL;
-	int status = g ? EXIT_OK : EXIT_VOLFILE;
-
-	diag_print(diag, stderr);
-	if (g)
-		printf("%s: %u volume%s, no errors\n", s->volfile, (unsigned)g->nr_xlators,
-		       g->nr_xlators == 1 ? "" : "s");
-	graph_free(g);
-	loop_free(loop);
-	diag_free(diag);
-	return status;
-}

@@ -1,15 +1,19 @@
 #!/bin/sh
-# lab.sh - build, install below LAB, and bring up two bricks and a mirror of them on this machine.
+# lab.sh - bring up two bricks and a mirror of them on this machine.  In the source it builds and installs below LAB first,
+# where `make install` put it it uses what is installed.
 #
-#	sh examples/lab.sh		up: a file written on the mount is shown on both bricks
-#	sh examples/lab.sh down		ends it; bricks and installation stay
-#	sh examples/lab.sh remove	ends it and removes everything below LAB
+#	sh lab.sh		up: a file written on the mount is shown on both bricks
+#	sh lab.sh down		ends it; bricks and installation stay
+#	sh lab.sh remove	ends it and removes everything below LAB
 #
-# As root.  LAB is /var/tmp/glusterfs-lab, as in the volume files of examples/one-machine.
+# As root.  LAB is /var/tmp/glusterfs-lab, as in the volume files of one-machine/.
 set -eu
 LAB=/var/tmp/glusterfs-lab
-TOP=$(cd "$(dirname "$0")/.." && pwd)
-PREFIX=$LAB/usr
+# where the programs are: set by make install
+INSTALLED=
+HERE=$(cd "$(dirname "$0")" && pwd)
+TOP=$(dirname "$HERE")
+SBIN=${INSTALLED:-$LAB/usr/sbin}
 
 say() { printf '\n== %s\n' "$*"; }
 
@@ -20,7 +24,7 @@ build()
 		{ tail -n 30 "$LAB/build.log"; return 1; }
 	mkdir -p "$LAB/build"
 	cd "$LAB/build"
-	{ "$TOP/configure" --prefix="$PREFIX" && make -j"$(nproc)" && make install; } > "$LAB/build.log" 2>&1 ||
+	{ "$TOP/configure" --prefix="$LAB/usr" && make -j"$(nproc)" && make install; } > "$LAB/build.log" 2>&1 ||
 		{ tail -n 30 "$LAB/build.log"; return 1; }
 	cd /
 }
@@ -44,16 +48,18 @@ down()
 up()
 {
 	mkdir -p "$LAB"
-	say "building (log: $LAB/build.log)"
-	build
+	if [ -z "$INSTALLED" ]; then
+		say "building (log: $LAB/build.log)"
+		build
+	fi
 	mkdir -p "$LAB/brick1" "$LAB/brick2" "$LAB/mnt"
 	down
 	say "two bricks, a mirror"
 	for n in 1 2; do
-		"$PREFIX/sbin/glusterfsd" -f "$TOP/examples/one-machine/server$n.vol" -p "$LAB/server$n.pid" \
+		"$SBIN/glusterfsd" -f "$HERE/one-machine/server$n.vol" -p "$LAB/server$n.pid" \
 			-l "$LAB/server$n.log"
 	done
-	"$PREFIX/sbin/glusterfs" -f "$TOP/examples/one-machine/client.vol" -p "$LAB/client.pid" -l "$LAB/client.log" \
+	"$SBIN/glusterfs" -f "$HERE/one-machine/client.vol" -p "$LAB/client.pid" -l "$LAB/client.log" \
 		"$LAB/mnt"
 	df -h "$LAB/mnt"
 	say "a file on the mount ..."
@@ -61,7 +67,7 @@ up()
 	ls -l "$LAB/mnt/hello"
 	say "... is on both bricks"
 	grep . "$LAB/brick1/hello" "$LAB/brick2/hello"
-	say "mounted on $LAB/mnt; the volume files are in examples/one-machine.  To end it:  sh examples/lab.sh down"
+	say "mounted on $LAB/mnt; the volume files are in $HERE/one-machine.  To end it:  sh $0 down"
 }
 
 [ "$(id -u)" = 0 ] || { echo "lab.sh: mounting and trusted xattrs need root" >&2; exit 1; }
