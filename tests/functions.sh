@@ -42,6 +42,7 @@ TEST_NAME=$(basename "$0" .sh)
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/gf-$TEST_NAME.XXXXXX")
 chmod 755 "$TMP"
 failures=0
+failed_checks=()	# told again after the logs of daemons, which are long
 exit_commands=()
 
 # What must be undone, newest first: a command as one string, and the process that registered it.
@@ -80,6 +81,8 @@ on_exit()
 			echo "--- $i" >&2
 			tail -n 20 "$i" >&2
 		done
+		[ ${#failed_checks[@]} -gt 0 ] || failed_checks=("ended with status $status")
+		printf 'FAILED: %s\n' "${failed_checks[@]}" >&2
 	fi
 	if [ -n "${GF_KEEP:-}" ]; then
 		echo "kept: $TMP" >&2
@@ -110,6 +113,7 @@ skip()
 die()
 {
 	echo "FAILED: $*" >&2
+	failed_checks+=("$*")
 	exit 1
 }
 
@@ -117,6 +121,7 @@ die()
 fail()
 {
 	echo "FAILED: ${BASH_LINENO[${depth:-0}]}: $*" >&2
+	failed_checks+=("${BASH_LINENO[${depth:-0}]}: $*")
 	failures=$((failures + 1))
 }
 
@@ -324,7 +329,7 @@ free_port()
 
 # ---- disks --------------------------------------------------------------------------------------
 
-# make_disk DIR MEGABYTES [MKFS-OPTIONS]: an ext4 file system of its own, in memory, mounted on DIR.
+# make_disk DIR MEGABYTES [MKFS-OPTIONS]: an ext4 file system of its own, in memory ($disk_image), mounted on DIR.
 make_disk()
 {
 	local dir=$1 size=$2 image
@@ -338,7 +343,9 @@ make_disk()
 	mkdir -p "$dir"
 	mount -o loop,user_xattr "$image" "$dir" 2>/dev/null ||
 		skip "loop mounts are not possible here"
-	at_exit "umount -l '$dir'"
+	at_exit "! is_mounted '$dir' || umount -l '$dir'"
+	# shellcheck disable=SC2034
+	disk_image=$image
 }
 
 # brick_is_whole DIR: every object of a brick has its identity and its handle, and nothing else is there.
@@ -383,5 +390,5 @@ afr_volume()
 	local name=$1
 
 	shift
-	printf 'volume %s\n  type cluster/afr\n  subvolumes %s\nend-volume\n' "$name" "$*"
+	printf 'volume %s\n  type %s\n  subvolumes %s\nend-volume\n' "$name" "${GF_MIRROR:-cluster/afr}" "$*"
 }

@@ -77,9 +77,6 @@ host_file_systems()
 	local dir=$1 lower=$GF_DESTDIR$PREFIX
 
 	mkdir -p "$dir/overlay/upper" "$dir/overlay/work"
-	if [ -n "$GF_DESTDIR" ]; then
-		[ -d "$PREFIX" ] || mkdir -p "$PREFIX" || return
-	fi
 	# where upper layers are not possible on what $TMP is on (a container), they are in memory
 	mount -t overlay -o "lowerdir=$lower,upperdir=$dir/overlay/upper,workdir=$dir/overlay/work" host "$PREFIX" 2>/dev/null || {
 		mount -t tmpfs host "$dir/overlay" && mkdir "$dir/overlay/upper" "$dir/overlay/work" &&
@@ -98,23 +95,39 @@ host_main()
 	exec sleep infinity
 }
 
+# A place where hosts mount their prefix, in our namespace only (a directory that another test made and removed would take
+# our mounts with it): the directory that it would be in is covered with one that has the same in it, and this.
+make_prefix()
+{
+	local dir entry cover=$TMP/cover
+
+	dir=$(dirname "$PREFIX")
+	while [ ! -d "$dir" ]; do
+		dir=$(dirname "$dir")
+	done
+	[ "$dir" != / ] || skip "hosts need the directory ${PREFIX} (what is mounted on / would not cover it)"
+	mkdir "$cover" && mount -t tmpfs -o mode=755 cover "$cover" || die "no tmpfs"
+	for entry in "$dir"/* "$dir"/.[!.]*; do
+		if [ -L "$entry" ]; then
+			cp -P "$entry" "$cover/"
+		elif [ -d "$entry" ]; then
+			mkdir "$cover/${entry##*/}" && mount --rbind "$entry" "$cover/${entry##*/}"
+		elif [ -e "$entry" ]; then
+			: >"$cover/${entry##*/}" && mount --bind "$entry" "$cover/${entry##*/}"
+		fi || [ ! -e "$entry" ] || die "$dir cannot be covered: $entry"
+	done
+	mount --move "$cover" "$dir" && mkdir -p "$PREFIX" || die "$dir cannot be covered"
+}
+
 # make_host NAME ADDRESS: a machine on the bridge. Its disk is $TMP/NAME/mnt, that is its /mnt.
 make_host()
 {
-	local name=$1 address=$2 dir=$TMP/$1 cable=cable${#hosts[@]} pid made
+	local name=$1 address=$2 dir=$TMP/$1 cable=cable${#hosts[@]} pid
 
 	mkdir -p "$dir/mnt"
 	hosts+=("$name")
 	printf '%s %s\n' "$address" "$name" >>"$TMP/hosts"
-	if [ ! -d "$PREFIX" ]; then
-		# the one thing that is made outside: a place where the hosts mount their prefix
-		made=$PREFIX
-		while [ ! -d "$(dirname "$made")" ]; do
-			made=$(dirname "$made")
-		done
-		mkdir -p "$PREFIX"
-		at_exit "(cd '$(dirname "$made")' && rmdir -p '${PREFIX#"$(dirname "$made")/"}')"
-	fi
+	[ -d "$PREFIX" ] || make_prefix
 	export -f host_main host_file_systems
 	export TMP GF_DESTDIR PREFIX
 	unshare --mount --net "$BASH" -c 'host_main "$1"' host "$dir" </dev/null &

@@ -41,6 +41,7 @@ mkdir -p "$TMPDIR"
 chmod 755 "$BUILD"
 chmod 1777 "$TMPDIR"
 : > "$BUILD/skipped"
+: > "$BUILD/verdicts"
 
 step() { printf '\n==== %s (%s)\n' "$*" "$(date +%T)"; }
 
@@ -49,13 +50,22 @@ quietly()
 {
 	log=$1
 	shift
-	"$@" > "$log" 2>&1 </dev/null || { tail -n 60 "$log"; return 1; }
+	"$@" > "$log" 2>&1 </dev/null || { tail -n 60 "$log"; verdict "$*" "$log"; return 1; }
 }
+
+# verdict WHAT LOG: what failed there, not what was going on, is told again at the very end.
+verdict()
+{
+	echo "---- $1"
+	grep -aE 'FAIL|^not ok|ERROR: |SUMMARY: |runtime error: |not true|[Aa]ssert|:[FE]:|: error: |waited in vain' "$2" |
+		grep -avE '^(FAIL|ERROR) tests/|^# |^FAILED: [0-9]+ checks$' | awk '!seen[$0]++' | cut -c 1-240 | head -n 15
+} >> "$BUILD/verdicts"
 
 # failed WHAT: counts it
 failed()
 {
 	echo "FAIL: $*"
+	echo "FAIL: $*" >> "$BUILD/verdicts"
 	nr_failed=$((nr_failed + 1))
 }
 
@@ -69,12 +79,14 @@ configured()
 	quietly configure.log "$TOP/configure" --prefix="$PWD/prefix" "$@"
 }
 
+# show_failures PART
 show_failures()
 {
 	find . -name '*.trs' | while read -r trs; do
 		grep -q '^:test-result: *\(FAIL\|ERROR\|XPASS\)' "$trs" || continue
 		printf '\n---- %s\n' "${trs%.trs}"
 		tail -n 80 "${trs%.trs}.log"
+		verdict "$1: ${trs%.trs}" "${trs%.trs}.log"
 	done
 }
 
@@ -97,7 +109,7 @@ counted()
 	done >> "$BUILD/skipped"
 	[ "$3" != 0 ] || return 0
 	[ "$bad" != 0 ] || { tail -n 80 "$2"; failed "$1: make"; }
-	show_failures
+	show_failures "$1"
 }
 
 # limited TARGET...: make, with a limit for each test program, after which it is asked to clean up, then killed
@@ -193,6 +205,6 @@ cd "$BUILD"
 leftovers || :
 step "done"
 sed 's/^/skipped: /' "$BUILD/skipped"
-[ $nr_failed = 0 ] || echo "what failed is told above"
+[ $nr_failed = 0 ] || { step "what failed (more of it is above)"; tail -n 60 "$BUILD/verdicts"; }
 echo "$nr_passed passed, $nr_failed failed, $nr_skipped skipped"
 [ $nr_failed = 0 ] && [ $nr_passed != 0 ]

@@ -257,7 +257,7 @@ stopped_peer()
 	local server_pid stopped_pid other_pid fds_before reader holder
 
 	note "a peer that stops reading is dropped; everybody else goes on"
-	serve server2 "$TMP/brick" 'client-timeout 3s'
+	serve server2 "$TMP/brick" 'client-timeout 3s' 'grace 2s'
 	server_pid=$pid
 	mount_of other "$TMP/other" "$port"
 	other_pid=$pid
@@ -425,11 +425,26 @@ break_disk()
 	mount -o remount,errors=remount-ro "$1" && [ -w "$trigger" ] && echo "the test's" >"$trigger"
 }
 
+only_reads()
+{
+	expect error 'Read-only file system' touch mnt/new
+	expect error 'Read-only file system' mkdir mnt/newdir
+	expect error 'Read-only file system' rm mnt/d/file
+	expect error 'Read-only file system' mv mnt/d mnt/e
+	expect error 'Read-only file system' chmod 600 mnt/d/file
+	expect error 'Read-only file system' ln mnt/d/file mnt/link
+	expect error 'Read-only file system' sh -c 'echo more >>mnt/d/file'
+	expect error 'Read-only file system' setfattr -n user.x -v y mnt/d/file
+	expect 0 '^data$' cat mnt/d/file
+	expect 0 'file' ls -lR mnt
+	expect 0 '' df mnt
+}
+
 read_only_disk()
 {
 	local server_pid mount_pid
 
-	note "a disk that turns read-only"
+	note "a disk that is made read-only"
 	make_disk "$TMP/failing" 8
 	mkdir failing/brick
 	serve rofs "$TMP/failing/brick"
@@ -438,18 +453,18 @@ read_only_disk()
 	mount_pid=$pid
 	mkdir mnt/d
 	echo data >mnt/d/file
+	# nobody has a file open for writing, the server neither (the last close takes moments)
+	check wait_for 10 mount -o remount,ro "$TMP/failing"
+	only_reads
+	check logged rofs 'E .* brick: create: Read-only file system'
+	check logged rofs 'E .* brick: unlink: Read-only file system'
+	note "it is writable again"
+	check mount -o remount,rw "$TMP/failing"
+	echo new >mnt/new || fail "cannot write"
+	rm mnt/new
+	note "a disk that fails, and is made read-only by the kernel"
 	if break_disk "$TMP/failing"; then
-		expect error 'Read-only file system' touch mnt/new
-		expect error 'Read-only file system' mkdir mnt/newdir
-		expect error 'Read-only file system' rm mnt/d/file
-		expect error 'Read-only file system' mv mnt/d mnt/e
-		expect error 'Read-only file system' chmod 600 mnt/d/file
-		expect error 'Read-only file system' ln mnt/d/file mnt/link
-		expect error 'Read-only file system' sh -c 'echo more >>mnt/d/file'
-		expect error 'Read-only file system' setfattr -n user.x -v y mnt/d/file
-		expect 0 '^data$' cat mnt/d/file
-		expect 0 'file' ls -lR mnt
-		expect 0 '' df mnt
+		only_reads
 	else
 		echo "   (left out: this kernel cannot make ext4 fail)"
 	fi
@@ -537,14 +552,14 @@ make_places()
 
 root_squash()
 {
-	local server_pid mount_pid
+	local server_pid mount_pid many
 
 	note "root-squash"
 	make_places squash
 	serve squash "$TMP/squash" 'root-squash on'
 	server_pid=$pid
 	client_volume remote "$port" brick >squashmnt.vol
-	start_mount squashmnt squashmnt.vol "$TMP/mnt" "--xlator-option=fuse.send-groups=on" || die "no mount"
+	start_mount squashmnt squashmnt.vol "$TMP/mnt" || die "no mount"
 	mount_pid=$pid
 	check touch mnt/public/by-root
 	check owned squash/public/by-root 65534:65534
@@ -573,6 +588,19 @@ root_squash()
 	check as 1000 0 '' touch mnt/public/by-group-0
 	check owned squash/public/by-group-0 1000:65534
 	expect error 'Permission denied' as 1000 1000 0 cat mnt/root/secret
+	note "   in all their groups, and by ACLs"
+	many=$(seq -s , 3000 3300),2000
+	check as 1000 1000 "$many" touch mnt/group/with-many
+	check as 1000 1000 '' sh -c 'echo text >mnt/public/shared && chmod 600 mnt/public/shared'
+	expect error 'Permission denied' as 1001 1001 '' cat mnt/public/shared
+	check as 1000 1000 '' setfacl -m u:1001:r mnt/public/shared
+	check as 1001 1001 '' cat mnt/public/shared
+	expect error 'Permission denied' as 1002 1001 '' cat mnt/public/shared
+	check as 1000 1000 2000 chgrp 2000 mnt/public/shared
+	check as 1000 1000 2000 chmod 2750 mnt/public/shared
+	check test "$(stat -c %a squash/public/shared)" = 2750
+	check as 1000 1000 '' chmod 2770 mnt/public/shared
+	check test "$(stat -c %a squash/public/shared)" = 770
 	unmount "$TMP/mnt" "$mount_pid"
 	stop_pid "$server_pid"
 }

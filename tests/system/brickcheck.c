@@ -121,9 +121,10 @@ static int check_object(const char *path, const struct stat *st, int type, struc
 	if (!gfid_of(path, g))
 		return FTW_CONTINUE;
 	remember(g);
-	if ((ftw->level == 0) != (memcmp(g, root_gfid, GFID) == 0))
-		problem("%s: it must %s have the identity of the root", path, ftw->level ? "not" : "");
-	if (ftw->level == 0)
+	bool is_root = strcmp(path, brick) == 0;
+	if (is_root != (memcmp(g, root_gfid, GFID) == 0))
+		problem("%s: it must %s have the identity of the root", path, is_root ? "" : "not");
+	if (is_root)
 		return FTW_CONTINUE;
 	nr_objects++;
 	gfid_text(g, text);
@@ -157,12 +158,27 @@ static bool gfid_read(const char *text, unsigned char g[GFID])
 	return strcmp(again, text) == 0;
 }
 
-/* .glusterfs has a lock, and two levels of directories below which are the handles. */
+/*
+ * .glusterfs has a lock, two levels of directories below which are the handles, and a directory `unlink` for those of
+ * objects that have no name.
+ */
 static int check_handle(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	unsigned char g[GFID];
 	char place[8];
 
+	if (ftw->level == 2 && strncmp(path + ftw->base - 7, "unlink/", 7) == 0) {
+		if (type == FTW_D || st->st_nlink != 1 || !gfid_read(path + ftw->base, g))
+			problem("%s: not an object that was open when it lost its last name", path);
+		return FTW_CONTINUE;
+	}
+	/* What features/replica keeps, and what a heal has taken away. */
+	if (ftw->level == 1 && (strcmp(path + ftw->base, "replica") == 0 || strcmp(path + ftw->base, "landfill") == 0))
+		return FTW_SKIP_SUBTREE;
+	/* .glusterfs itself, and the landfill. */
+	if (ftw->level == 3 && strncmp(path + ftw->base, "00000000-0000-0000-0000-00000000000", 35) == 0 &&
+	    strchr("23", path[ftw->base + 35]))
+		return FTW_CONTINUE;
 	if (ftw->level < 3) {
 		if (type != FTW_D && strcmp(path + ftw->base, "lock") != 0)
 			problem("%s: not a handle", path);
@@ -190,6 +206,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	brick = argv[1];
+	snprintf(own, sizeof own, "%s/.glusterfs/landfill", brick);
+	nftw(own, check_object, 64, FTW_PHYS | FTW_ACTIONRETVAL);
 	snprintf(own, sizeof own, "%s/.glusterfs", brick);
 	if (nftw(brick, check_object, 64, FTW_PHYS | FTW_ACTIONRETVAL) < 0) {
 		perror(brick);

@@ -3,7 +3,7 @@
 # The daemon as a user meets it: bad input, exit statuses, readiness, signals, pidfile, the end.
 . "${GF_SRCDIR:-$(dirname "$0")/../..}/tests/functions.sh"
 
-need_xlator storage/posix protocol/client protocol/server cluster/afr
+need_xlator storage/posix protocol/client protocol/server cluster/afr debug/trace performance/io-threads
 mkdir "$TMP/brick" "$TMP/mnt" "$TMP/other"
 cd "$TMP" || die "no $TMP"
 server_type=protocol/server
@@ -65,6 +65,34 @@ bad_volume_files()
 		sed '3s/option/optoin/; 6s/type/typo/' | volfile two
 	bad two 'two\.vol:3:'
 	bad two 'two\.vol:6:'
+}
+
+all_at_once()
+{
+	note "all problems of a file at once: none hides another one"
+	volfile all <<-END
+		volume brick
+		  type storage/posicks
+		end-volume
+		volume iot
+		  type performance/io-threads
+		  option thread-count many
+		  subvolumes brik
+		end-volume
+		volume traced
+		  type debug/trace
+		  option include write
+		  option exclude read
+		  subvolumes brick
+		end-volume
+	END
+	bad all "subvolume 'brik'"
+	bad all 'posicks'
+	bad all 'thread-count'
+	bad all 'only one of include and exclude'
+	expect 255 'only one of include' glusterfs --check all.vol --xlator-option nobody.x=y -n nothing
+	grep -q 'nobody' <<<"$out" || fail "the wrong --xlator-option is not told: $out"
+	grep -q 'no volume "nothing"' <<<"$out" || fail "the wrong --volume-name is not told: $out"
 }
 
 bad_files()
@@ -307,6 +335,41 @@ mounts()
 	check wait_for 15 dead "$pid"
 }
 
+# SIGUSR2 makes the client's log say so
+tells()
+{
+	kill -USR2 "$pid" && logged client "$1"
+}
+
+# What an application waits for can be read in the log.
+hanging_calls()
+{
+	local job dump root='00000000-0000-0000-0000-000000000001'
+
+	note "what is under way, when a brick does not answer"
+	start_mount client client.vol "$TMP/mnt" || die "no mount"
+	kill -STOP "$server_pid"
+	at_exit "kill -CONT $server_pid 2>/dev/null"
+	touch "$TMP/mnt/hangs" &
+	job=$!
+	check wait_for 10 tells \
+		"(stat|lookup) for uid 0, gid 0, pid $job, [0-9.]+ s, in remote < fuse: (inode|parent)=$root"
+	check logged client 'operations under way: [1-9]'
+	kill -USR1 "$pid"
+	must_wait_for 10 logged client 'statedump: /'
+	dump=$(sed -n 's/.*statedump: //p' client.log)
+	at_exit "rm -f '$dump'"
+	check grep -q '^\[calls under way\]' "$dump"
+	grep -Eq "^call\.[0-9]+=(stat|lookup) for uid 0, gid 0, pid $job, " "$dump" ||
+		fail "the statedump does not have it: $(grep ^call "$dump")"
+	kill -CONT "$server_pid"
+	check wait "$job"
+	: >client.log
+	check wait_for 10 tells 'operations under way: 0'
+	check test -e "$TMP/brick/hangs"
+	stop_pid "$pid"
+}
+
 failing_mounts()
 {
 	note "mounts that cannot be fail with the reason, and leave no mount"
@@ -377,6 +440,9 @@ fetched()
 	check touch "$TMP/mnt/fetched"
 	check test -e brick/fetched
 	stop_pid "$pid"
+	printf 'volume x\ntype some/thing\nsubvolumes nobody\nend-volume\n' >given.vol
+	expect 255 "subvolume 'nobody'" glusterfs -s 127.0.0.1 -P "$server_port" "$TMP/mnt"
+	grep -q 'some/thing' <<<"$out" || fail "not all is told of a fetched file: $out"
 	echo 'volume oops' >given.vol
 	expect 255 "127.0.0.1:$server_port:.*end-volume" \
 		glusterfs -s 127.0.0.1 -P "$server_port" "$TMP/mnt"
@@ -479,6 +545,7 @@ interrupted()
 }
 
 bad_volume_files
+all_at_once
 bad_files
 bad_command_lines
 help_texts
@@ -488,6 +555,7 @@ foreground
 crash
 if [ "$(id -u)" -eq 0 ] && [ -c /dev/fuse ] && [ -e "$XLATORS/mount/fuse.so" ]; then
 	mounts
+	hanging_calls
 	failing_mounts
 	half_a_mirror
 	fetched
@@ -497,19 +565,4 @@ if [ "$(id -u)" -eq 0 ] && [ -c /dev/fuse ] && [ -e "$XLATORS/mount/fuse.so" ]; 
 else
 	note "no mounts here: their part is left out"
 fi
-note "all problems of a file at once: an unknown subvolume does not hide a wrong type or option elsewhere"
-cat > "$TMP/all.vol" <<EOF
-volume brick
-  type storage/posicks
-end-volume
-volume iot
-  type performance/io-threads
-  option thread-count many
-  subvolumes brik
-end-volume
-EOF
-expect 255 "subvolume 'brik'" glusterfs --check "$TMP/all.vol"
-expect 255 'posicks' glusterfs --check "$TMP/all.vol"
-expect 255 'thread-count' glusterfs --check "$TMP/all.vol"
-
 finish

@@ -13,8 +13,7 @@ fi
 need_mount
 need_xlator storage/posix features/posix-locks performance/io-threads
 need_xlator protocol/client protocol/server
-calls=${GF_FUSE_CALLS:-$PWD/tests/system/fuse-calls}
-[ -x "$calls" ] || skip "no $calls (make check builds it)"
+: "${GF_BUILDDIR:=$PWD}"
 need_brickcheck
 mkdir "$TMP/brick" "$TMP/mnt" "$TMP/other"
 
@@ -41,6 +40,34 @@ ended()
 	check test -z "$(ls -A "$TMP/mnt")"
 }
 
+# data_topics: the cases of tests/posix that depend on how the mount treats pages.
+data_topics()
+{
+	local topic cases=() dir=$TMP/mnt/topic
+
+	for topic in data direct mmap xattrs; do
+		cases=()
+		# What the kernel keeps back is not refused by the brick at once.
+		[ "$topic ${1:-}" != "data writeback" ] || cases=(size cut_and_grow lengths vectors open_flags append
+			append_together copy_range sendfile_and_splice beyond_8_tib)
+		mkdir "$dir"
+		expect 0 "" timeout 300 "$GF_BUILDDIR/tests/posix/$topic" "$dir" "${cases[@]}"
+		rm -rf "$dir"
+	done
+}
+
+# name_topics: those about names and permissions.
+name_topics()
+{
+	local topic dir=$TMP/mnt/topic
+
+	for topic in names links rename creation permissions acl; do
+		mkdir "$dir"
+		expect 0 "" timeout 300 "$GF_BUILDDIR/tests/posix/$topic" "$dir"
+		rm -rf "$dir"
+	done
+}
+
 # all_calls NAME ARGUMENTS...: mounts $TMP/NAME.vol, tries every call, unmounts.
 all_calls()
 {
@@ -50,8 +77,12 @@ all_calls()
 	note "every call: $name $*"
 	rm -rf "$TMP/brick"
 	mkdir "$TMP/brick"
-	start_mount "$name" "$TMP/$name.vol" "$TMP/mnt" "$@" || die "cannot mount $name"
-	expect 0 '^$' timeout 300 "$calls" "$TMP/mnt"
+	start_mount "$name" "$TMP/$name.vol" "$TMP/mnt" -o suid,dev "$@" || die "cannot mount $name"
+	name_topics
+	case $* in
+	*writeback*) data_topics writeback ;;
+	*timeout*) data_topics ;;
+	esac
 	umount "$TMP/mnt" || fail "umount"
 	ended
 	brick_is_whole "$TMP/brick"
@@ -95,14 +126,34 @@ options()
 	check not_mounted "$TMP/mnt"
 }
 
+our_xattrs()
+{
+	local name
+
+	command -v setfattr >/dev/null || return 0
+	note "xattrs of ours are neither seen nor written nor removed"
+	start_mount plain "$TMP/plain.vol" "$TMP/mnt" || die "cannot mount"
+	echo text >"$TMP/mnt/f"
+	for name in trusted.gfid trusted.glusterfs.brick-id trusted.glusterfs.afr.out.others trusted.afr.x; do
+		expect error 'not permitted' setfattr -n "$name" -v 0x00112233445566778899aabbccddeeff "$TMP/mnt/f"
+		expect error 'not permitted' setfattr -x "$name" "$TMP/mnt/f"
+		expect error 'not permitted' setfattr -x "$name" "$TMP/mnt"
+		expect error 'No such attribute' getfattr -n "$name" "$TMP/mnt/f"
+		expect error 'No such attribute' getfattr -n "$name" "$TMP/mnt"
+	done
+	expect 0 '^$' getfattr -d -m - "$TMP/mnt/f" "$TMP/mnt"
+	expect 0 trusted.gfid getfattr -n trusted.gfid "$TMP/brick/f"
+	umount "$TMP/mnt"
+	ended
+}
+
 direct_io()
 {
 	note "direct-io-mode"
 	rm -rf "$TMP/brick"
 	mkdir "$TMP/brick"
 	start_mount plain "$TMP/plain.vol" "$TMP/mnt" --direct-io-mode=enable || die "cannot mount"
-	mkdir "$TMP/mnt/direct"
-	expect 0 '^$' timeout 60 "$calls" "$TMP/mnt/direct" test_data
+	data_topics
 	umount "$TMP/mnt"
 	ended
 }
@@ -211,6 +262,47 @@ close_to_open()
 	[ -e "$b/late" ] || fail "a name that was not there is still not"
 }
 
+# Appends in turn through files that stay open; the one that has the pages must come to see what the other wrote there.
+cat >"$TMP/append.py" <<'END'
+import os, sys
+a, b = (os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND) for path in sys.argv[1:3])
+wanted = b""
+for i in range(200):
+    os.write(a, b"first %d\n" % i)
+    wanted += b"first %d\n" % i
+    os.pread(a, 1 << 20, 0)
+    second, at = b"2nd %d\n" % i, len(wanted)
+    os.write(b, second)
+    wanted += second
+    os.write(a, b"third %d\n" % i)
+    wanted += b"third %d\n" % i
+    while os.pread(a, len(second), at) != second:
+        pass
+assert open(sys.argv[3], "rb").read() == wanted, "the brick has other bytes"
+while os.pread(a, 1 << 20, 0) != wanted or os.fstat(a).st_size != len(wanted):
+    pass
+END
+
+appends()
+{
+	command -v python3 >/dev/null || return 0
+	note "two mounts append to a file that both have open"
+	expect 0 '^$' timeout 30 python3 "$TMP/append.py" "$TMP/mnt/log" "$TMP/other/log" "$TMP/brick/log"
+}
+
+copies()
+{
+	local before
+
+	note "a copy is made on the brick: nothing is read"
+	head -c 8M /dev/urandom >"$TMP/mnt/from"
+	echo 3 >/proc/sys/vm/drop_caches
+	before=$(reads)
+	cp "$TMP/mnt/from" "$TMP/mnt/to"
+	[ "$(reads)" -eq "$before" ] || fail "$(($(reads) - before)) reads of the brick for a copy"
+	cmp "$TMP/brick/from" "$TMP/brick/to" || fail "the copy differs"
+}
+
 # Creates that race: each name is made by whoever comes first, the other opens it.
 creates()
 {
@@ -280,14 +372,28 @@ stuck_brick()
 
 memory()
 {
-	local before after i dump
+	local before after i holder
 
 	note "what the kernel forgets is forgotten"
 	start_mount plain "$TMP/plain.vol" "$TMP/mnt" || die "cannot mount"
 	mkdir "$TMP/mnt/many"
 	seq -f "$TMP/mnt/many/%g" 3000 | xargs touch
+	# Open, or another test may make the kernel forget them too early.
+	mkfifo "$TMP/let-go"
+	(
+		ulimit -n 4096
+		for i in "$TMP"/mnt/many/*; do
+			exec {holder}<"$i"
+		done
+		echo >"$TMP/held"
+		read -r <"$TMP/let-go"
+	) &
+	holder=$!
+	must_wait_for 60 test -s "$TMP/held"
 	before=$(dumped "$pid" plain inodes)
 	[ "$before" -ge 3000 ] || fail "only $before inodes are known"
+	echo >"$TMP/let-go"
+	wait "$holder"
 	for ((i = 0; i < 20; i++)); do
 		echo 2 >/proc/sys/vm/drop_caches
 		after=$(dumped "$pid" plain inodes)
@@ -341,12 +447,15 @@ if [ $# -gt 0 ]; then
 fi
 graphs
 options
+our_xattrs
 direct_io
 bad_mount_points
 ends
 memory
 stuck_brick
 close_to_open
+appends
+copies
 races
 kept_pages
 finish

@@ -8,6 +8,7 @@
 #	mirror   names, close-to-open, source, git, sqlite; both bricks are equal
 #	kill     a brick is killed in the middle of the work; it stays out
 #	locks    the same with posix-locks and io-threads: locks exclude, both hosts write one database
+#	machine  the installed examples/lab.sh: both bricks on one machine
 #	hang     a brick hangs, and later goes on: applications wait for ping-timeout, not more (part of --long)
 # --long takes bigger sources, more rounds, and kills each brick in turn.
 # GF_BRIEF=1 leaves the compilation of a foreign source out, which takes longest.
@@ -26,7 +27,7 @@ for argument; do
 	esac
 done
 [ -z "$long" ] || export LAB_WORK=long
-[ ${#parts[@]} -gt 0 ] || parts=(mirror kill locks ${long:+hang})
+[ ${#parts[@]} -gt 0 ] || parts=(mirror kill locks machine ${long:+hang})
 
 need_hosts
 need_xlator storage/posix protocol/client protocol/server cluster/afr features/posix-locks performance/io-threads
@@ -77,80 +78,13 @@ substitute_source()
 
 # ---- the lab -----------------------------------------------------------------------------------------
 
-# What he typed in, on each host.
-volume_files()
+# type_in EXAMPLE FILE: what he typed in, on each host.
+type_in()
 {
 	local host
 
 	for host in "${hosts[@]}"; do
-		on "$host" mkdir -p "$PREFIX/etc/glusterfs" /mnt/production/brick $static
-		on "$host" tee "$PREFIX/etc/glusterfs/glusterfs-client.vol" >/dev/null <<'EOF'
-volume remote1
-type protocol/client
-option transport-type tcp/client
-option remote-host 002.praized.com
-option remote-subvolume brick
-end-volume
-volume remote2
-type protocol/client
-option transport-type tcp/client
-option remote-host 001.praized.com
-option remote-subvolume brick
-end-volume
-volume mirror0
-type cluster/afr
-subvolumes remote1 remote2
-end-volume
-EOF
-	done
-}
-
-simple_server()
-{
-	local host
-
-	for host in "${hosts[@]}"; do
-		on "$host" tee "$PREFIX/etc/glusterfs/glusterfs-server.vol" >/dev/null <<'EOF'
-volume brick
-type storage/posix
-option directory /mnt/production/brick
-end-volume
-volume server
-type protocol/server
-option transport-type tcp/server
-option auth.ip.brick.allow *
-subvolumes brick
-end-volume
-EOF
-	done
-}
-
-# What he advises for later; the name that clients know is that of the topmost.
-advised_server()
-{
-	local host
-
-	for host in "${hosts[@]}"; do
-		on "$host" tee "$PREFIX/etc/glusterfs/glusterfs-server.vol" >/dev/null <<'EOF'
-volume posix
-type storage/posix
-option directory /mnt/production/brick
-end-volume
-volume locks
-type features/posix-locks
-subvolumes posix
-end-volume
-volume brick
-type performance/io-threads
-subvolumes locks
-end-volume
-volume server
-type protocol/server
-option transport-type tcp/server
-option auth.ip.brick.allow *
-subvolumes brick
-end-volume
-EOF
+		on "$host" tee "$PREFIX/etc/glusterfs/$2" <"$GF_SRCDIR/examples/$1" >/dev/null || die "$1 cannot be copied to $host"
 	done
 }
 
@@ -179,7 +113,8 @@ start_client()
 	[ -n "$pid" ] || die "glusterfs on $host is gone: $out"
 }
 
-# New bricks, the lab up. $brick1 $brick2 $client1 $client2 are pids, $mnt1 and $mnt2 paths to the mounts from outside.
+# lab_up SERVER-EXAMPLE: new bricks, the lab up. $brick1 $brick2 $client1 $client2 are pids, $mnt1 and $mnt2 paths to the mounts
+# from outside.
 lab_up()
 {
 	local host
@@ -187,10 +122,10 @@ lab_up()
 	for host in "${hosts[@]}"; do
 		rm -rf --one-file-system "$TMP/$host/mnt/production"
 		on "$host" rm -rf "$LOGDIR"
-		on "$host" mkdir -p "$LOGDIR"
+		on "$host" mkdir -p "$LOGDIR" "$PREFIX/etc/glusterfs" /mnt/production/brick $static
 	done
-	volume_files
-	"$1"
+	type_in lab-client.vol glusterfs-client.vol
+	type_in "$1" glusterfs-server.vol
 	start_brick $h1; brick1=$pid
 	start_brick $h2; brick2=$pid
 	start_client $h1; client1=$pid
@@ -346,7 +281,7 @@ check_appends()
 part_mirror()
 {
 	note "the mirror as in 2008"
-	lab_up simple_server
+	lab_up lab-server.vol
 	first_looks
 	mkdir "$mnt1/closetoopen"
 	timed "close-to-open" "$TMP/closetoopen" "$mnt1/closetoopen" "$mnt2/closetoopen" ${long:+5}200
@@ -410,7 +345,7 @@ part_kill()
 	[ -z "$long" ] || victims=(1 2)
 	for victim in "${victims[@]}"; do
 		note "the brick of host $victim is killed"
-		lab_up simple_server
+		lab_up lab-server.vol
 		if [ "$victim" = 2 ]; then
 			kill_in_the_middle $h2 "$brick2" remote1
 			after_the_kill $h2 remote1 "$disk1" "$disk2"
@@ -500,7 +435,7 @@ held_by_other()
 part_locks()
 {
 	note "the mirror as he advises for later"
-	lab_up advised_server
+	lab_up lab-server-locks-threads.vol
 	first_looks
 	timed "locks" "$TMP/locks" "$mnt1" "$mnt2"
 	timed "a counter under flock" check_counter
@@ -518,20 +453,65 @@ part_locks()
 	lab_down
 }
 
+# The lab that users get with the installation.
+part_machine()
+{
+	local lab
+
+	note "the installed lab.sh"
+	lab=$(on $h1 sh -c "ls $PREFIX/share/doc/*/examples/lab.sh")
+	[ -n "$lab" ] || die "lab.sh is not installed"
+	# A /var/tmp of its own, in which the installation still is when it was below the other one.
+	on $h1 sh -ec 'mkdir /mnt/var-tmp
+		case $1 in
+		/var/tmp/*) mkdir -p "/mnt/var-tmp/${1#/var/tmp/}"; mount --rbind "$1" "/mnt/var-tmp/${1#/var/tmp/}" ;;
+		esac
+		mount --rbind /mnt/var-tmp /var/tmp' sh "$PREFIX" || die "no /var/tmp"
+	expect 0 '/var/tmp/glusterfs-lab/brick1/hello:written on the mirror' on $h1 sh "$lab"
+	grep -q '/var/tmp/glusterfs-lab/brick2/hello:written on the mirror' <<<"$out" || fail "brick2 has it not: $out"
+	check on $h1 sh -c 'echo more >>/var/tmp/glusterfs-lab/mnt/hello'
+	check on $h1 grep -q more /var/tmp/glusterfs-lab/brick1/hello /var/tmp/glusterfs-lab/brick2/hello
+	expect 0 '' on $h1 sh "$lab" down
+	check test -z "$(processes_of $h1 glusterfs; processes_of $h1 glusterfsd)"
+	expect 0 '' on $h1 sh "$lab" remove
+	check on $h1 test ! -e /var/tmp/glusterfs-lab
+}
+
+# writes_in_time FILE: an application's change, while a brick hangs.
+writes_in_time()
+{
+	local begin=$SECONDS
+
+	timeout 100 "$BASH" -c "echo after >'$1'" || return
+	echo "   an application waited $((SECONDS - begin)) s"
+	[ $((SECONDS - begin)) -le 30 ]
+}
+
 part_hang()
 {
+	local mnt job
+
 	note "the brick of host 2 hangs"
-	lab_up simple_server
-	echo before >"$mnt1/file"
-	check grep -q before "$mnt2/file"
+	lab_up lab-server.vol
+	for mnt in "$mnt1" "$mnt2"; do
+		echo before >"$mnt/first" && echo before >"$mnt/second" || fail "cannot write"
+	done
 	kill -STOP "$brick2"
-	SECONDS=0
-	timeout 100 "$BASH" -c "echo after >'$mnt1/file'" || fail "an application has an error, or waits too long"
-	note "  an application waited $SECONDS s"
-	check test "$SECONDS" -le 30
-	check grep -q after "$mnt1/file"
+	writes_in_time "$mnt1/first" &
+	job=$!
+	writes_in_time "$mnt2/second" || fail "on the brick's own host an application has an error, or waits too long"
+	wait $job || fail "on the other host an application has an error, or waits too long"
+	for mnt in "$mnt1" "$mnt2"; do
+		check grep -qx after "$mnt/first"
+		check grep -qx after "$mnt/second"
+	done
 	kill -CONT "$brick2"
 	stays_out $h1 "$client1" remote1
+	stays_out $h2 "$client2" remote1
+	for mnt in "$mnt1" "$mnt2"; do
+		check grep -qx after "$mnt/first"
+		check grep -qx after "$mnt/second"
+	done
 	lab_down
 }
 

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -142,7 +143,42 @@ static int wait_for_flock(int fd)
 	return flock(fd, LOCK_EX);
 }
 
-/* Holds the lock at first, lets go when the child has had time to begin waiting (either order must work). */
+/* Does the process sleep in a system call that locks? */
+static int sleeps_in_lock(pid_t pid)
+{
+	char path[64], text[256] = "";
+	long nr = -1;		/* "running" is no number */
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)pid);
+	f = fopen(path, "r");
+	if (!f || !fgets(text, sizeof(text), f))
+		err(TROUBLE, "%s", path);
+	fclose(f);
+	if (text[0] >= '0' && text[0] <= '9')
+		nr = strtol(text, NULL, 10);
+	return nr == SYS_fcntl || nr == SYS_flock;
+}
+
+/*
+ * Until the child waits for the lock that the first mount holds.  It sleeps in the system call: the kernel has given
+ * its request to the mount.  What is asked through the same mount after that is answered after it, if it is answered
+ * at all, so a lock that was granted though it should not be has woken the child by then.
+ */
+static void until_it_waits(pid_t pid, int setlk)
+{
+	int fd = open_at(1);
+
+	for (int ms = 0; !sleeps_in_lock(pid) && ms < PATIENCE_S * 1000; ms++)
+		usleep(1000);
+	if (setlk)
+		check(set(fd, setlk, F_WRLCK, 100, 1), EAGAIN, "a second one, not to wait for");
+	else
+		check(flock(fd, LOCK_EX | LOCK_NB) ? errno : 0, EAGAIN, "a second one, not to wait for");
+	check(sleeps_in_lock(pid), 1, "the other waits");
+	close(fd);
+}
+
 static void check_waiting(int (*lock)(int fd), int setlk)
 {
 	int fd = open_at(0);
@@ -150,8 +186,7 @@ static void check_waiting(int (*lock)(int fd), int setlk)
 
 	check(lock(fd) ? errno : 0, 0, "a lock to wait for");
 	pid = wait_in_child(lock, fd);
-	usleep(200000);
-	check(waitpid(pid, NULL, WNOHANG) == 0, 1, "the other waits");
+	until_it_waits(pid, setlk);
 	if (setlk)
 		check(set(fd, setlk, F_UNLCK, 0, 0), 0, "letting go");
 	else
@@ -159,7 +194,7 @@ static void check_waiting(int (*lock)(int fd), int setlk)
 	check_child(pid, "waiting until the first lets go");
 	check(lock(fd) ? errno : 0, 0, "the lock again, after the other process has ended");
 	pid = wait_in_child(lock, fd);
-	usleep(100000);
+	until_it_waits(pid, setlk);
 	close(fd);
 	check_child(pid, "waiting until the first closes");
 }

@@ -24,10 +24,13 @@ tests_unit_test_volfile_problems_SOURCES = tests/unit/test_volfile_problems.c te
 tests_unit_test_volfile_problems_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_volfile_problems_LDADD = libparser.la $(CHECK_LIBS)
 
-tests_unit_test_volfile_memory_SOURCES = tests/unit/test_volfile_memory.c tests/unit/unit.h
-tests_unit_test_volfile_memory_CFLAGS = $(UNIT_CFLAGS) -Wno-missing-prototypes
-tests_unit_test_volfile_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc \
-	-Wl,--wrap=realloc,--wrap=reallocarray,--wrap=strdup,--wrap=vasprintf
+# for programs with no_memory.h
+NO_MEMORY_LINK = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray \
+	-Wl,--wrap=strdup,--wrap=posix_memalign,--wrap=vasprintf
+
+tests_unit_test_volfile_memory_SOURCES = tests/unit/test_volfile_memory.c tests/unit/no_memory.h tests/unit/unit.h
+tests_unit_test_volfile_memory_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_volfile_memory_LDFLAGS = $(NO_MEMORY_LINK)
 tests_unit_test_volfile_memory_LDADD = libparser.la $(CHECK_LIBS)
 
 # the loop, workers, connections
@@ -87,9 +90,8 @@ tests_unit_test_wire_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_wire_LDADD = libglusterfs.la $(CHECK_LIBS)
 
 UNIT_TESTS += tests/unit/test_memory
-tests_unit_test_memory_SOURCES = tests/unit/test_memory.c tests/unit/unit.h tests/unit/fop-samples.h \
+tests_unit_test_memory_SOURCES = tests/unit/test_memory.c tests/unit/no_memory.h tests/unit/unit.h tests/unit/fop-samples.h \
 	core/buf.c core/dict.c core/dirents.c core/fop.c core/inode.c core/fd.c core/option.c core/wire.c core/wire-fop.c
 tests_unit_test_memory_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_test_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
-	-Wl,--wrap=reallocarray,--wrap=strdup,--wrap=posix_memalign
+tests_unit_test_memory_LDFLAGS = $(NO_MEMORY_LINK)
 tests_unit_test_memory_LDADD = $(CHECK_LIBS) $(XXHASH_LIBS)

@@ -692,8 +692,160 @@ START_TEST(identity)
 }
 END_TEST
 
+struct told {
+	char *text;
+	size_t size;
+	FILE *out;
+	uint32_t nr;
+};
+
+static void tell(void *arg, const char *line)
+{
+	struct told *t = arg;
+
+	t->nr++;
+	fprintf(t->out, "%s\n", line);
+}
+
+/* What is told about the calls under way; the caller frees ->text. */
+static struct told told(void)
+{
+	struct told t = { 0 };
+
+	t.out = open_memstream(&t.text, &t.size);
+	calls_tell(r.g, tell, &t);
+	fclose(t.out);
+	return t;
+}
+
+START_TEST(who_waits_where)
+{
+	struct answer a, b;
+	const bool never = false;
+	struct told t;
+
+	up(CHILD("x") CHILD("y") OVER("r", "call/relay", "x") OVER("f", "call/fan", "r y"));
+	struct script *x = script_of(&r, "x"), *y = script_of(&r, "y");
+	struct stat_args args = stat_root();
+	x->hold[FOP_stat] = y->hold[FOP_stat] = true;
+	rig_as = (struct identity){ .uid = 7, .gid = 8, .pid = 9 };
+	rig_call(&r, &a, FOP_stat, &args);
+	ck_assert_int_eq(loop_run_until(r.loop, &never, 12345), -ETIMEDOUT);
+	rig_as = (struct identity){ .uid = 17, .gid = 18, .pid = 19 };
+	rig_call(&r, &b, FOP_stat, &args);
+	t = told();
+	ck_assert_str_eq(t.text,
+			 "stat for uid 7, gid 8, pid 9, 12.345 s, in y < f < test-top, x < r < f < test-top: "
+			 "inode=00000000-0000-0000-0000-000000000001 fd=none\n"
+			 "stat for uid 17, gid 18, pid 19, 0.000 s, in y < f < test-top, x < r < f < test-top: "
+			 "inode=00000000-0000-0000-0000-000000000001 fd=none\n");
+	free(t.text);
+	script_release(y, FOP_stat, 0);
+	script_release(x, FOP_stat, 0);
+	ck_assert(a.done && !b.done);
+	script_release(y, FOP_stat, 0);
+	t = told();
+	ck_assert_str_eq(t.text,
+			 "stat for uid 17, gid 18, pid 19, 0.000 s, in x < r < f < test-top: "
+			 "inode=00000000-0000-0000-0000-000000000001 fd=none\n");
+	free(t.text);
+	script_release_all(x, 0);
+	t = told();
+	ck_assert_uint_eq(t.nr, 0);
+	free(t.text);
+	answer_drop(&a);
+	answer_drop(&b);
+	rig_down(&r);
+}
+END_TEST
+
+/* Asks for something else on its own account. */
+static void asks_stat_done(struct frame *f, int child, int ret, const struct stat_reply *reply)
+{
+	pass(f, 0);
+}
+
+static void asks_open(struct frame *f, const struct open_args *a)
+{
+	wind_stat(f, 0, &(struct stat_args){ .inode = inode_root(f->xl->graph->inodes) },
+		  asks_stat_done);
+}
+
+static const struct xlator_type asks = {
+	.abi = XLATOR_ABI,
+	.name = "call/asks",
+	.help = "asks for attributes before an open",
+	.min_children = 1,
+	.max_children = 1,
+	.fops = { .open = asks_open },
+};
+
+START_TEST(what_a_translator_asks_itself)
+{
+	static const struct xlator_type *const more[] = { &asks, NULL };
+	struct inode *root;
+	struct answer a;
+	struct told t;
+
+	rig_types = more;
+	rig_up(&r, CHILD("x") OVER("q", "call/asks", "x"), 1);
+	struct script *x = script_of(&r, "x");
+	root = inode_root(r.g->inodes);
+	struct fd *fd = fd_new(root, 0, false);
+	x->hold[FOP_stat] = x->hold[FOP_open] = true;
+	rig_call(&r, &a, FOP_open, &(struct open_args){ .inode = root, .fd = fd });
+	t = told();
+	ck_assert_ptr_nonnull(strstr(t.text, "open for uid"));
+	ck_assert_ptr_nonnull(strstr(t.text, " in x (stat) < q < test-top: inode=00000000-"));
+	free(t.text);
+	script_release(x, FOP_stat, 0);
+	t = told();
+	ck_assert_ptr_nonnull(strstr(t.text, " in x < test-top: inode=00000000-"));
+	free(t.text);
+	script_release(x, FOP_open, 0);
+	ck_assert(a.done);
+	answer_drop(&a);
+	fd_unref(fd);
+	struct frame *own = call_new(r.g->top, NULL, 0);
+	t = told();
+	ck_assert_str_eq(t.text, "nothing for uid 0, gid 0, pid 0, 0.000 s, in test-top\n");
+	free(t.text);
+	call_end(own);
+	rig_down(&r);
+}
+END_TEST
+
+START_TEST(more_calls_than_are_told)
+{
+	static struct answer a[CALLS_TOLD + 5];
+	struct told t;
+
+	up(CHILD("x"));
+	struct script *x = script_of(&r, "x");
+	struct stat_args args = stat_root();
+	x->hold[FOP_stat] = true;
+	for (int i = 0; i < CALLS_TOLD; i++)
+		rig_call(&r, &a[i], FOP_stat, &args);
+	t = told();
+	ck_assert_uint_eq(t.nr, CALLS_TOLD);
+	ck_assert_ptr_null(strstr(t.text, "more"));
+	free(t.text);
+	for (int i = 0; i < 5; i++)
+		rig_call(&r, &a[CALLS_TOLD + i], FOP_stat, &args);
+	t = told();
+	ck_assert_uint_eq(t.nr, CALLS_TOLD + 1);
+	ck_assert_ptr_nonnull(strstr(t.text, "\nand 5 more\n"));
+	free(t.text);
+	script_release_all(x, 0);
+	for (int i = 0; i < CALLS_TOLD + 5; i++)
+		answer_drop(&a[i]);
+	rig_down(&r);
+}
+END_TEST
+
 UNIT_MAIN("call", a_call_is_one_page, at_once_and_later, who_does_nothing_is_linked_past,
 	  nobody_handles_it, passing_on, legs_in_parallel, arguments_are_held, memory_of_a_frame,
 	  answers_that_lie_in_the_arena, deep_stacks, cancel_while_it_waits,
 	  cancel_before_anybody_waits, cancel_several_legs, a_cancel_that_answers_others,
-	  cancel_more_than_a_few, identity)
+	  cancel_more_than_a_few, identity, who_waits_where, what_a_translator_asks_itself,
+	  more_calls_than_are_told)

@@ -103,6 +103,8 @@ static int picky_check(struct xlator *xl)
 {
 	const struct opts *o = xl->priv;
 
+	if (o->list)
+		xl_warning(xl, "list", "names nothing that is here");
 	if (xl->nr_parents || !o->n)
 		return 0;
 	xl_error(xl, "count", "is for volumes that have parents");
@@ -180,7 +182,7 @@ static const char *problems(const char *volfile, const char *top, bool strict)
 
 	graph_builtin_types = types;
 	out[0] = '\0';
-	struct volfile *vf = volfile_parse("t.vol", volfile, strlen(volfile), d);
+	struct volfile *vf = volfile_parse_doubtful("t.vol", volfile, strlen(volfile), d);
 	struct graph *g = vf ? graph_new(vf, &o, d) : NULL;
 	ck_assert(!g == (diag_errors(d) > 0));
 	for (size_t i = 0; i < diag_count(d); i++) {
@@ -265,6 +267,20 @@ START_TEST(what_is_wrong)
 			 "3:15 E volume \"x\": option \"count\": is for volumes that have parents\n");
 	ck_assert_str_eq(problems("volume x\n type g/picky\n option count 3\nend-volume\n"
 				  "volume y\n type g/one\n subvolumes x\nend-volume\n", NULL, false), "");
+	/* What options together make wrong is told along with everything else ... */
+	ck_assert_str_eq(problems("volume x\n type g/picky\n option count 3\n option list a\nend-volume\n"
+				  "volume y\n type g/leaf\n option flag 7\nend-volume\n"
+				  "volume z\n type g/picky\n option count 4\n option size 7\nend-volume\n", "o", false),
+			 "8:14 E volume \"y\": option \"flag\": must be on or off, not \"7\"\n"
+			 "13:14 E volume \"z\": option \"size\": must be 4KB to 1GB, not \"7\"\n"
+			 "0:0 E there is no volume \"o\" (--volume-name)\n"
+			 "4:14 W volume \"x\": option \"list\": names nothing that is here\n"
+			 "3:15 E volume \"x\": option \"count\": is for volumes that have parents\n");
+	/* ... also when a volume is missing: but no warnings then. */
+	ck_assert_str_eq(problems("volume x\n type g/picky\n option count 3\n option list a\n"
+				  " subvolumes nobody\nend-volume\n", NULL, false),
+			 "5:13 E subvolume 'nobody' is not defined\n"
+			 "3:15 E volume \"x\": option \"count\": is for volumes that have parents\n");
 	ck_assert_str_eq(problems(LEAF, "y", false), "0:0 E there is no volume \"y\" (--volume-name)\n");
 	ck_assert_str_eq(problems(LEAF "volume y\n type g/one\n subvolumes x\nend-volume\n", "x", false), "");
 	add_file("junk.so");

@@ -2,8 +2,7 @@
 /*
  * Core without memory: the n-th allocation and all after it fail, for every n.  Then decoding
  * answers -ENOMEM, containers and options are what they were before, and nothing leaks (which ASan
- * sees). The sources are linked into the program, with our allocation functions in between
- * (--wrap).
+ * sees). The sources are linked into the program (no_memory.h).
  */
 #include "config.h"
 
@@ -15,55 +14,14 @@
 
 static long allowed = -1;	/* allocations until all fail; -1: any number */
 
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t nr, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__real_reallocarray(void *p, size_t nr, size_t size);
-char *__real_strdup(const char *s);
-int __real_posix_memalign(void **p, size_t alignment, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t nr, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-void *__wrap_reallocarray(void *p, size_t nr, size_t size);
-char *__wrap_strdup(const char *s);
-int __wrap_posix_memalign(void **p, size_t alignment, size_t size);
-
-static bool fails(void)
+static bool allocation_fails(void)
 {
 	if (allowed > 0)
 		allowed--;
 	return allowed == 0;
 }
 
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t nr, size_t size)
-{
-	return fails() ? NULL : __real_calloc(nr, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-	return fails() ? NULL : __real_realloc(p, size);
-}
-
-void *__wrap_reallocarray(void *p, size_t nr, size_t size)
-{
-	return fails() ? NULL : __real_reallocarray(p, nr, size);
-}
-
-char *__wrap_strdup(const char *s)
-{
-	return fails() ? NULL : __real_strdup(s);
-}
-
-int __wrap_posix_memalign(void **p, size_t alignment, size_t size)
-{
-	return fails() ? ENOMEM : __real_posix_memalign(p, alignment, size);
-}
+#include "no_memory.h"
 
 /* The value of an expression for which there are n - 1 allocations (libcheck needs memory too). */
 #define WITH(n, expression) ({					\

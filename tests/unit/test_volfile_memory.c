@@ -1,63 +1,25 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
  * Volume files without memory: the n-th allocation fails, for every n. Then there is no tree but
- * an error, and nothing leaks (which ASan sees). The linker puts our allocation functions in
- * between (--wrap).
+ * an error, and nothing leaks (which ASan sees).
  */
 #include "config.h"
 
 #include "unit.h"
 #include "volfile.h"
 
-#include <stdarg.h>
 #include <stdbool.h>
 
 static long allowed = -1;	/* allocations until all fail; -1: any number */
 
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t nr, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__real_reallocarray(void *p, size_t nr, size_t size);
-char *__real_strdup(const char *s);
-int __real_vasprintf(char **ret, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
-int __wrap_vasprintf(char **ret, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
-
-static bool fails(void)
+static bool allocation_fails(void)
 {
 	if (allowed > 0)
 		allowed--;
 	return allowed == 0;
 }
 
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t nr, size_t size)
-{
-	return fails() ? NULL : __real_calloc(nr, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-	return fails() ? NULL : __real_realloc(p, size);
-}
-
-void *__wrap_reallocarray(void *p, size_t nr, size_t size)
-{
-	return fails() ? NULL : __real_reallocarray(p, nr, size);
-}
-
-char *__wrap_strdup(const char *s)
-{
-	return fails() ? NULL : __real_strdup(s);
-}
-
-int __wrap_vasprintf(char **ret, const char *fmt, va_list ap)
-{
-	return fails() ? -1 : __real_vasprintf(ret, fmt, ap);
-}
+#include "no_memory.h"
 
 /* Parses with more and more memory until it is enough; returns how much was needed. */
 static long parse_with_little(const char *text, bool is_good)

@@ -598,7 +598,7 @@ START_TEST(headers_there_and_back)
 				 .session = 1,
 				 .txn = 2,
 				 .view = 3,
-				 .lease = 4,
+				 .grant = 4,
 				 .committed = 5,
 				 .uid = 6,
 				 .gid = 7,
@@ -612,7 +612,7 @@ START_TEST(headers_there_and_back)
 	header_round(&h);
 	h.nr_groups = WIRE_MAX_GROUPS;
 	header_round(&h);
-	for (int kind = WIRE_HELLO; kind <= WIRE_EVENT; kind++) {
+	for (int kind = WIRE_HELLO; kind <= WIRE_KIND_LAST; kind++) {
 		h = (struct wire_header){
 			.kind = (uint8_t)kind, .op = 1, .flags = 0xffff, .xid = 99
 		};
@@ -632,7 +632,7 @@ START_TEST(headers_that_are_none)
 	for (int kind = 0; kind < 256; kind++) {
 		bool groups = kind & 0x80;
 		int plain = kind & 0x7f;
-		bool good = groups ? false : plain >= WIRE_HELLO && plain <= WIRE_EVENT;
+		bool good = groups ? false : plain >= WIRE_HELLO && plain <= WIRE_KIND_LAST;
 
 		bytes[0] = (uint8_t)kind;
 		w = encoder(bytes, sizeof(bytes));

@@ -351,6 +351,25 @@ static inline const char *handle_of(const struct gfid *g)
 	return on_disk(name);
 }
 
+/* Where the handle of an object is that has no name. */
+static inline const char *unlinked_of(const struct gfid *g)
+{
+	static char name[256];
+	char text[GFID_STR];
+
+	snprintf(name, sizeof name, "%s/.glusterfs/unlink/%s", dir, gfid_str(g, text));
+	return name;
+}
+
+static inline bool nothing_in_unlink(void)
+{
+	char name[256];
+
+	snprintf(name, sizeof name, "%s/.glusterfs/unlink", dir);
+	/* it cannot be removed with something in it; the next start makes it again */
+	return rmdir(name) == 0;
+}
+
 static inline bool there(const char *path)
 {
 	struct stat st;

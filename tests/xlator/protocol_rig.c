@@ -80,6 +80,10 @@ static void sink_answer(struct frame *f)
 		*fd_slot(a->create.fd, f->xl) = 1;
 		reply.create.attr = sink_attr;
 		break;
+	case FOP_tmpfile:
+		*fd_slot(a->tmpfile.fd, f->xl) = 1;
+		reply.tmpfile.attr = sink_attr;
+		break;
 	case FOP_write:
 		ret = a->write.data->len;
 		break;
@@ -96,6 +100,8 @@ static void sink_any(struct frame *f)
 {
 	const union fop_args *a = f->args;
 
+	if (f->op == FOP_replicate)	/* the server tells who comes and goes */
+		return fail(f, -ENOSYS);
 	sink.calls[f->op]++;
 	sink.id = *frame_identity(f);
 	for (uint32_t i = 0; i < sink.id.nr_groups && i < 8; i++)

@@ -2,7 +2,9 @@
 SCRIPT = tests/xlator/script.c tests/xlator/script.h tests/unit/unit.h
 SCRIPT_CFLAGS = $(UNIT_CFLAGS) -Wno-unused-parameter -DXLATOR_BUILD_DIR='"$(abs_builddir)"'
 
-SCRIPT_TESTS = tests/unit/test_call tests/unit/test_inode tests/unit/test_graph tests/unit/test_xlator tests/xlator/test_afr tests/xlator/test_afr_ops tests/xlator/test_locks tests/xlator/test_small tests/xlator/test_no_memory
+SCRIPT_TESTS = tests/unit/test_call tests/unit/test_inode tests/unit/test_graph tests/unit/test_xlator \
+	tests/xlator/test_afr tests/xlator/test_afr_away tests/xlator/test_afr_random tests/xlator/test_afr_ops \
+	tests/xlator/test_locks tests/xlator/test_small tests/xlator/test_no_memory
 check_PROGRAMS += $(SCRIPT_TESTS)
 TESTS += $(SCRIPT_TESTS)
 
@@ -27,6 +29,16 @@ tests_xlator_test_afr_SOURCES = tests/xlator/test_afr.c tests/xlator/afr_rig.h $
 tests_xlator_test_afr_CFLAGS = $(SCRIPT_CFLAGS)
 tests_xlator_test_afr_LDADD = libglusterfs.la $(CHECK_LIBS)
 
+tests_xlator_test_afr_away_SOURCES = tests/xlator/test_afr_away.c tests/xlator/afr_rig.h $(SCRIPT) \
+	$(xlators_cluster_afr_afr_la_SOURCES)
+tests_xlator_test_afr_away_CFLAGS = $(SCRIPT_CFLAGS)
+tests_xlator_test_afr_away_LDADD = libglusterfs.la $(CHECK_LIBS)
+
+tests_xlator_test_afr_random_SOURCES = tests/xlator/test_afr_random.c tests/xlator/afr_rig.h $(SCRIPT) \
+	$(xlators_cluster_afr_afr_la_SOURCES)
+tests_xlator_test_afr_random_CFLAGS = $(SCRIPT_CFLAGS)
+tests_xlator_test_afr_random_LDADD = libglusterfs.la $(CHECK_LIBS)
+
 tests_xlator_test_afr_ops_SOURCES = tests/xlator/test_afr_ops.c tests/xlator/afr_rig.h $(SCRIPT) \
 	$(xlators_cluster_afr_afr_la_SOURCES)
 tests_xlator_test_afr_ops_CFLAGS = $(SCRIPT_CFLAGS)
@@ -41,9 +53,8 @@ tests_xlator_test_small_SOURCES = tests/xlator/test_small.c $(SCRIPT)
 tests_xlator_test_small_CFLAGS = $(SCRIPT_CFLAGS)
 tests_xlator_test_small_LDADD = libglusterfs.la $(CHECK_LIBS)
 
-tests_xlator_test_no_memory_SOURCES = tests/xlator/test_no_memory.c $(SCRIPT) $(xlators_cluster_afr_afr_la_SOURCES) \
+tests_xlator_test_no_memory_SOURCES = tests/xlator/test_no_memory.c tests/unit/no_memory.h $(SCRIPT) $(xlators_cluster_afr_afr_la_SOURCES) \
 	core/call.c core/graph.c core/xlator.c core/inode.c core/fd.c core/buf.c core/option.c
-tests_xlator_test_no_memory_CFLAGS = $(SCRIPT_CFLAGS) -fvisibility=default -Wno-missing-prototypes
-tests_xlator_test_no_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
-	-Wl,--wrap=strdup,--wrap=posix_memalign
+tests_xlator_test_no_memory_CFLAGS = $(SCRIPT_CFLAGS) -fvisibility=default
+tests_xlator_test_no_memory_LDFLAGS = $(NO_MEMORY_LINK)
 tests_xlator_test_no_memory_LDADD = libglusterfs.la $(CHECK_LIBS) $(XXHASH_LIBS)

@@ -15,6 +15,8 @@ extern const struct xlator_export glusterfs_xlator;
 
 #define END UINT64_MAX
 
+static struct lock_account account;	/* without limits but where a test sets some */
+
 static struct held_lock by(uint64_t owner, uint32_t type, uint64_t start, uint64_t end)
 {
 	return (struct held_lock){
@@ -107,7 +109,7 @@ static const struct rule rules[] = {
 START_TEST(own_locks)
 {
 	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
-		struct lock_table *t = lock_table_new();
+		struct lock_table *t = lock_table_new(&account);
 
 		for (int k = 0; k < rules[i].nr; k++)
 			ck_assert_int_eq(set(t, 1, rules[i].locks[k].type, rules[i].locks[k].start,
@@ -127,7 +129,7 @@ END_TEST
 
 START_TEST(conflicts)
 {
-	struct lock_table *t = lock_table_new();
+	struct lock_table *t = lock_table_new(&account);
 	static const struct {
 		uint64_t owner;
 		uint32_t type;
@@ -168,7 +170,7 @@ END_TEST
 
 START_TEST(dropping)
 {
-	struct lock_table *t = lock_table_new();
+	struct lock_table *t = lock_table_new(&account);
 	struct fd a, b;
 	struct held_lock l = by(1, R, 0, 9);
 
@@ -235,7 +237,7 @@ static const char *granted(struct lock_table *t)
 
 START_TEST(in_the_order_they_came)
 {
-	struct lock_table *t = lock_table_new();
+	struct lock_table *t = lock_table_new(&account);
 
 	set(t, 1, W, 0, 99);
 	wait_lock(t, 2, R, 0, 9);
@@ -258,9 +260,47 @@ START_TEST(in_the_order_they_came)
 }
 END_TEST
 
+START_TEST(too_many)
+{
+	account = (struct lock_account){ .max_per_file = 3, .max_per_client = 4, .max_in_all = 6 };
+	struct lock_table *t = lock_table_new(&account), *u = lock_table_new(&account);
+
+	set(t, 1, W, 0, 0);				/* of client 0 */
+	set(t, 1, W, 2, 2);
+	set(t, 2, W, 4, 4);
+	ck_assert_int_eq(set(t, 1, W, 6, 6), -ENOLCK);	/* of the file */
+	ck_assert_int_eq(set(t, 101, W, 6, 6), -ENOLCK);
+	ck_assert_int_eq(set(t, 1, R, 2, 2), 0);	/* not one more */
+	ck_assert_int_eq(set(u, 1, W, 0, 0), 0);
+	ck_assert_int_eq(set(u, 2, W, 2, 2), -ENOLCK);	/* of the client */
+	ck_assert_int_eq(set(u, 101, W, 2, 2), 0);
+	ck_assert_int_eq(set(u, 101, W, 10, 19), 0);
+	ck_assert_uint_eq(account.nr, 6);
+	struct lock_table *v = lock_table_new(&account);
+	ck_assert_int_eq(set(v, 201, W, 0, 0), -ENOLCK);	/* of all */
+	ck_assert_int_eq(set(u, 101, U, 12, 13), 0);	/* giving back never fails */
+	ck_assert_uint_eq(account.nr, 7);
+	ck_assert_int_eq(wait_lock(t, 101, W, 0, 0), 0);	/* for its turn: ENOLCK then */
+	set(t, 1, U, 0, 0);
+	struct waiting ready = TAILQ_HEAD_INITIALIZER(ready);
+	lock_table_grant(t, &all, &ready);
+	struct lock_request *r = TAILQ_FIRST(&ready);
+	ck_assert_int_eq(r->error, -ENOLCK);
+	free(r);
+	lock_table_drop_owner(u, 1, 101);
+	ck_assert_int_eq(set(v, 201, W, 0, 0), 0);
+	lock_table_free(t);
+	lock_table_free(u);
+	lock_table_free(v);
+	ck_assert_uint_eq(account.nr, 0);
+	ck_assert(LIST_EMPTY(&account.clients));
+	account = (struct lock_account){ 0 };
+}
+END_TEST
+
 START_TEST(deadlocks)
 {
-	struct lock_table *t = lock_table_new(), *u = lock_table_new();
+	struct lock_table *t = lock_table_new(&account), *u = lock_table_new(&account);
 
 	set(t, 1, R, 0, 9);				/* both want more */
 	set(t, 2, R, 0, 9);
@@ -292,7 +332,7 @@ END_TEST
 START_TEST(no_deadlock_by_order)
 {
 	for (int first = 0; first < 2; first++) {
-		struct lock_table *t = lock_table_new(), *u = lock_table_new();
+		struct lock_table *t = lock_table_new(&account), *u = lock_table_new(&account);
 
 		set(t, 1, R, 0, 9);
 		set(u, 3, W, 0, 0);
@@ -326,7 +366,7 @@ START_TEST(looking_for_a_deadlock_is_quick)
 	struct lock_table *t[LEVELS + 1];
 
 	for (int l = 0; l <= LEVELS; l++)
-		t[l] = lock_table_new();
+		t[l] = lock_table_new(&account);
 	for (uint64_t l = 0; l <= LEVELS; l++)
 		for (uint64_t i = 0; i < WIDTH; i++)
 			set(t[l], 1 + l * WIDTH + i, R, 0, 0);
@@ -486,7 +526,7 @@ static void all_end(struct lock_table *const *tables, bool *waits, uint64_t seed
 START_TEST(as_the_model)
 {
 	for (uint64_t seed = 1; seed <= 300; seed++) {
-		struct lock_table *tables[TABLES] = { lock_table_new(), lock_table_new() };
+		struct lock_table *tables[TABLES] = { lock_table_new(&account), lock_table_new(&account) };
 		bool waits[HOLDERS] = { false };
 
 		dice = seed;
@@ -780,7 +820,29 @@ START_TEST(mandatory)
 }
 END_TEST
 
-UNIT_MAIN("locks", own_locks, conflicts, dropping, in_the_order_they_came, deadlocks,
+START_TEST(who_has_what_is_in_the_statedump)
+{
+	struct answer a;
+	char *text = NULL;
+	size_t size;
+
+	up("");
+	struct fd *fd = open_fd(1, O_RDWR);
+	ck_assert_int_eq(lk_now(fd, 1, LK_SET, W, 0, 9), 0);
+	lk(&a, fd, 2, LK_SETW, (struct lock){ .type = R, .start = 5, .end = END });
+	struct dump d = { .out = open_memstream(&text, &size) };
+	graph_dump(r.g, &d);
+	fclose(d.out);
+	ck_assert_ptr_nonnull(strstr(text, "held, fcntl write, bytes 0 to 9,"));
+	ck_assert_ptr_nonnull(strstr(text, "wanted, fcntl read, bytes 5 to the end,"));
+	free(text);
+	call_cancel(a.root);
+	fd_unref(fd);
+	rig_down(&r);
+}
+END_TEST
+
+UNIT_MAIN("locks", own_locks, conflicts, dropping, in_the_order_they_came, too_many, deadlocks,
 	  no_deadlock_by_order, looking_for_a_deadlock_is_quick, as_the_model, get_set_unlock,
 	  waiting_and_cancelling, cancelled_last_of_its_file, closing, flocks, deadlock_over_files,
-	  mandatory)
+	  mandatory, who_has_what_is_in_the_statedump)

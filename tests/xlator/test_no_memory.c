@@ -2,13 +2,11 @@
 /*
  * Without memory: the n-th allocation fails, for every n, while a graph is built and while
  * operations go through cluster/afr.  Nothing is lost, nothing leaks (ASan), everything is
- * answered.  The linker puts our allocation functions in between (--wrap), for the parts of the
- * core that are compiled into this program.
+ * answered.  Parts of the core are compiled into this program for that (../unit/no_memory.h).
  */
 #include "config.h"
 
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "script.h"
@@ -18,16 +16,6 @@ extern const struct xlator_export glusterfs_xlator;
 
 static long until = -1;		/* allocations until one fails; -1: none does */
 
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t nr, size_t size);
-void *__real_realloc(void *p, size_t size);
-char *__real_strdup(const char *s);
-int __real_posix_memalign(void **ret, size_t align, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t nr, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-char *__wrap_strdup(const char *s);
-int __wrap_posix_memalign(void **ret, size_t align, size_t size);
 const char *__asan_default_options(void);
 
 /* Constants of the core are here and in the library. */
@@ -36,35 +24,12 @@ const char *__asan_default_options(void)
 	return "detect_odr_violation=0";
 }
 
-static bool fails(void)
+static bool allocation_fails(void)
 {
 	return until >= 0 && until-- == 0;
 }
 
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t nr, size_t size)
-{
-	return fails() ? NULL : __real_calloc(nr, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-	return fails() ? NULL : __real_realloc(p, size);
-}
-
-char *__wrap_strdup(const char *s)
-{
-	return fails() ? NULL : __real_strdup(s);
-}
-
-int __wrap_posix_memalign(void **ret, size_t align, size_t size)
-{
-	return fails() ? ENOMEM : __real_posix_memalign(ret, align, size);
-}
+#include "../unit/no_memory.h"
 
 #define VOLFILE "volume b0 type test/child end-volume volume b1 type test/child end-volume " \
 	"volume m type cluster/afr subvolumes b0 b1 option read-subvolume b1 end-volume"

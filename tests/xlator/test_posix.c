@@ -183,8 +183,9 @@ START_TEST(hard_links)
 	OK(unlink, .parent = d, .name = "b");
 	ck_assert_uint_eq(R.unlink.attr.nlink, 0);
 	ck_assert(!there(handle_of(&n->gfid)));
-	ck_assert_int_eq(DO(link, .inode = n, .parent = d, .name = "c"), -ESTALE);
+	ck_assert_int_eq(DO(link, .inode = n, .parent = d, .name = "c"), -ENOENT);
 	fd_unref(fd);
+	ck_assert_int_eq(DO(link, .inode = d, .parent = d, .name = "c"), -EPERM);
 	inode_unref(d);
 	brick_down();
 }
@@ -254,7 +255,7 @@ START_TEST(rename_files)
 
 	ck_assert_int_eq(MOVE(root(), "a", d, "b", RENAME_NOREPLACE), -EEXIST);
 	ck_assert_int_eq(MOVE(root(), "zz", d, "b", 0), -ENOENT);
-	ck_assert_int_eq(MOVE(root(), "a", d, "b", 4), -EINVAL);
+	ck_assert_int_eq(MOVE(root(), "a", d, "b", 8), -EINVAL);
 	ck_assert_int_eq(MOVE(root(), "a", d, "b", 0), 0);
 	ck_assert(gfid_equal(&R.rename.attr.gfid, &a->inode->gfid));
 	ck_assert(gfid_equal(&R.rename.replaced.gfid, &b->inode->gfid));
@@ -382,6 +383,41 @@ START_TEST(cold_read)
 }
 END_TEST
 
+START_TEST(without_a_name)
+{
+	brick_up("");
+	struct inode *n = new_inode(S_IFREG), *gone = new_inode(S_IFREG);
+	struct fd *fd = fd_new(n, O_RDWR, false), *other = fd_new(gone, O_RDWR, false);
+	char left[4500];
+
+	OK(tmpfile, .parent = root(), .inode = n, .fd = fd, .flags = O_RDWR, .mode = 0666, .umask = 022);
+	ck_assert_uint_eq(R.tmpfile.attr.nlink, 0);
+	ck_assert_uint_eq(R.tmpfile.attr.mode, S_IFREG | 0644);
+	ck_assert_int_eq(write_text(fd, 0, "text", 0), 4);
+	OK(stat, .inode = n);			/* by identity too */
+	ck_assert_uint_eq(R.stat.attr.size, 4);
+	OK(link, .inode = n, .parent = root(), .name = "f");
+	ck_assert_uint_eq(R.link.attr.nlink, 1);
+	OK(link, .inode = n, .parent = root(), .name = "g");
+	ck_assert_uint_eq(R.link.attr.nlink, 2);
+	fd_unref(fd);
+	OK(lookup, .parent = root(), .name = "f");
+	ck_assert(gfid_equal(&R.lookup.attr.gfid, &n->gfid));
+	ck_assert_uint_eq(R.lookup.attr.nlink, 2);
+
+	OK(tmpfile, .parent = root(), .inode = gone, .fd = other, .flags = O_RDWR, .mode = 0600);
+	snprintf(left, sizeof left, "%s", unlinked_of(&gone->gfid));
+	ck_assert(there(left));
+	fd_unref(other);
+	ck_assert_int_eq(DO(link, .inode = gone, .parent = root(), .name = "h"), -ESTALE);
+	inode_unref(n);
+	inode_unref(gone);
+	brick_again();
+	ck_assert(!there(left));
+	brick_down();
+}
+END_TEST
+
 START_TEST(open_files)
 {
 	brick_up("");
@@ -467,9 +503,142 @@ START_TEST(unlinked_but_open)
 	OK(fallocate, .fd = fd, .mode = 0, .offset = 0, .length = 8192);
 	ck_assert_uint_eq(R.fallocate.attr.size, 8192);
 	OK(fsync, .fd = fd);
-	ck_assert_int_eq(DO(stat, .inode = n), -ESTALE);
+	/* also by identity, as long as somebody has it open */
+	OK(stat, .inode = n);
+	ck_assert_uint_eq(R.stat.attr.nlink, 0);
+	struct fd *again = fd_new(n, O_RDWR, false);
+	ck_assert_int_eq(DO(open, .inode = n, .fd = again, .flags = O_RDWR), -ESTALE);
+	OK(open, .inode = n, .fd = again, .flags = O_RDWR | OPEN_NAMELESS);
+	inode_ref(n);
 	fd_unref(fd);
+	ck_assert_int_eq(DO(read, .fd = again, .size = 5), 5);
+	OK(stat, .inode = n);
+	fd_unref(again);
+	ck_assert_int_eq(DO(stat, .inode = n), -ESTALE);
+	again = fd_new(n, O_RDWR, false);
+	ck_assert_int_eq(DO(open, .inode = n, .fd = again, .flags = O_RDWR), -ESTALE);
+	fd_unref(again);
+	inode_unref(n);
+	brick_stop();
+	ck_assert(nothing_in_unlink());
 	brick_down();
+}
+END_TEST
+
+START_TEST(removed_but_open)
+{
+	brick_up("");
+	struct inode *d = make_dir(root(), "d");
+	struct fd *fd = fd_new(d, O_RDONLY, true), *again = fd_new(d, O_RDONLY, true);
+
+	OK(opendir, .inode = d, .fd = fd);
+	OK(rmdir, .parent = root(), .name = "d");
+	ck_assert_uint_eq(R.rmdir.attr.nlink, 0);
+	OK(stat, .inode = d, .fd = fd);
+	ck_assert_uint_eq(R.stat.attr.nlink, 0);
+	OK(stat, .inode = d);
+	ck_assert_uint_eq(R.stat.attr.nlink, 0);
+	OK(opendir, .inode = d, .fd = again);
+	OK(readdir, .fd = again, .size = 4096);
+	ck_assert_uint_eq(R.readdir.entries->nr, 0);
+	ck_assert_int_eq(DO(lookup, .parent = d, .name = "x"), -ENOENT);
+	struct inode *n = inode_get(G->inodes, &(struct gfid){ { 77, 1 } }, S_IFDIR);
+	ck_assert_int_eq(DO(mkdir, .parent = d, .name = "x", .inode = n, .mode = 0755), -ENOENT);
+	inode_unref(n);
+	fd_unref(fd);
+	OK(stat, .inode = d);
+	fd_unref(again);
+	ck_assert_int_eq(DO(stat, .inode = d), -ESTALE);
+	inode_unref(d);
+	brick_down();
+}
+END_TEST
+
+/* A rename takes the last name of something that is open. */
+START_TEST(replaced_but_open)
+{
+	brick_up("");
+	struct fd *a = make_file(root(), "a"), *b = make_file(root(), "b");
+
+	write_text(b, 0, "replaced", 0);
+	OK(rename, .oldparent = root(), .oldname = "a", .newparent = root(), .newname = "b");
+	ck_assert(gfid_equal(&R.rename.replaced.gfid, &b->inode->gfid));
+	ck_assert_uint_eq(R.rename.replaced.nlink, 0);
+	OK(stat, .inode = b->inode);
+	ck_assert_int_eq(DO(read, .fd = b, .size = 100), 8);
+	/* the other one has two names, of which one goes */
+	OK(link, .inode = a->inode, .parent = root(), .name = "c");
+	struct fd *x = make_file(root(), "x");
+	OK(rename, .oldparent = root(), .oldname = "x", .newparent = root(), .newname = "b");
+	ck_assert_uint_eq(R.rename.replaced.nlink, 1);
+	OK(stat, .inode = a->inode);
+	ck_assert_uint_eq(R.stat.attr.nlink, 1);
+	fd_unref(a), fd_unref(b), fd_unref(x);
+	/* nothing is lost by one that fails */
+	inode_unref(make_dir(root(), "d"));
+	ck_assert_int_eq(DO(rename, .oldparent = root(), .oldname = "d", .newparent = root(),
+			    .newname = "b"), -ENOTDIR);
+	ck_assert_int_eq(DO(rename, .oldparent = root(), .oldname = "c", .newparent = root(),
+			    .newname = "b", .flags = RENAME_NOREPLACE), -EEXIST);
+	OK(lookup, .parent = root(), .name = "b");
+	ck_assert(there(handle_of(&R.lookup.attr.gfid)));
+	brick_stop();
+	ck_assert(nothing_in_unlink());
+	brick_down();
+}
+END_TEST
+
+/* What a brick left that ended while files without a name were open. */
+static void leave_over(struct gfid *open_one, struct gfid *named)
+{
+	char to[512];
+
+	for (int i = 0; i < 2; i++) {
+		struct fd *fd = make_file(root(), i ? "named" : "open");
+
+		*(i ? named : open_one) = fd->inode->gfid;
+		write_text(fd, 0, "left over", 0);
+		fd_unref(fd);
+	}
+	brick_stop();
+	ck_assert_int_eq(unlink(on_disk("open")), 0);
+	snprintf(to, sizeof to, "%s", unlinked_of(open_one));
+	ck_assert_int_eq(rename(handle_of(open_one), to), 0);
+	snprintf(to, sizeof to, "%s", unlinked_of(named));
+	ck_assert_int_eq(rename(handle_of(named), to), 0);
+}
+
+START_TEST(open_over_a_restart)
+{
+	struct gfid open_one, named;
+
+	seed = 7;			/* virtual time */
+	brick_up("");
+	leave_over(&open_one, &named);
+	brick_start("");
+	ck_assert(there(handle_of(&named)) && !there(unlinked_of(&named)));
+	struct inode *n = inode_get(G->inodes, &open_one, S_IFREG);
+	struct fd *fd = fd_new(n, O_RDWR, false);
+	OK(open, .inode = n, .fd = fd, .flags = O_RDWR | OPEN_NAMELESS);
+	ck_assert_int_eq(DO(read, .fd = fd, .size = 100), 9);
+	bool never = false;
+	loop_run_until(L, &never, 70000);
+	ck_assert_int_eq(DO(read, .fd = fd, .size = 100), 9);
+	fd_unref(fd);
+	inode_unref(n);
+	brick_stop();
+	ck_assert(nothing_in_unlink());
+	/* nobody comes back to it */
+	brick_start("");
+	OK(unlink, .parent = root(), .name = "named");
+	leave_over(&open_one, &named);
+	brick_start("");
+	loop_run_until(L, &never, 50000);
+	ck_assert(there(unlinked_of(&open_one)));
+	loop_run_until(L, &never, 20000);
+	ck_assert(!there(unlinked_of(&open_one)));
+	brick_down();
+	seed = 0;
 }
 END_TEST
 
@@ -547,8 +716,20 @@ START_TEST(writes_take_set_user_id_away)
 	OK(setattr, .inode = fd->inode, .attr = { .mode = 06755 }, .valid = SET_MODE);
 	ck_assert_int_eq(write_text(fd, 0, "x", 0), 1);
 	ck_assert_uint_eq(R.write.attr.mode, S_IFREG | 06755);
-	ck_assert_int_eq(write_text(fd, 0, "x", WRITE_KILL_PRIV), 1);
+	as = (struct identity){ .uid = 1000, .gid = 1000, .kill_priv = true };
+	ck_assert_int_eq(write_text(fd, 0, "x", 0), 1);
 	ck_assert_uint_eq(R.write.attr.mode, S_IFREG | 0755);
+	/* without permission to execute only those who are not in the group take it away */
+	uint32_t groups[] = { 7, 0 };
+	as.groups = groups;
+	as.nr_groups = 2;
+	OK(setattr, .inode = fd->inode, .attr = { .mode = 02666 }, .valid = SET_MODE);
+	ck_assert_int_eq(write_text(fd, 0, "x", 0), 1);
+	ck_assert_uint_eq(R.write.attr.mode, S_IFREG | 02666);
+	as.nr_groups = 1;
+	OK(truncate, .inode = fd->inode, .size = 0);
+	ck_assert_uint_eq(R.truncate.attr.mode, S_IFREG | 0666);
+	as = (struct identity){ 0 };
 	/* the owner is changed before the mode */
 	OK(setattr, .inode = fd->inode, .attr = { .mode = 04755, .uid = 5 },
 	   .valid = SET_MODE | SET_UID);
@@ -647,7 +828,8 @@ START_TEST(statfs_and_locks)
 }
 END_TEST
 
-BRICK_MAIN("storage/posix", create_and_unlink, umask_and_setgid_directory, all_kinds_of_objects,
+BRICK_MAIN("storage/posix", create_and_unlink, umask_and_setgid_directory, without_a_name, all_kinds_of_objects,
 	   symlinks, directories, hard_links, names, rename_files, rename_directories,
-	   read_and_write, cold_read, open_files, unlinked_but_open, truncate_fallocate_seek_copy,
+	   read_and_write, cold_read, open_files, unlinked_but_open, removed_but_open,
+	   replaced_but_open, open_over_a_restart, truncate_fallocate_seek_copy,
 	   direct_io, writes_take_set_user_id_away, xattrs, statfs_and_locks)

@@ -162,7 +162,7 @@ START_TEST(full_disk)
 {
 	snprintf(dir, sizeof dir, "%s/full", base);
 	mkdir(dir, 0755);
-	if (mount_tmpfs("size=256k,nr_inodes=12", 0)) {
+	if (mount_tmpfs("size=256k,nr_inodes=16", 0)) {
 		brick_start("");
 		char name[16];
 		int ret = 0;

@@ -239,10 +239,12 @@ START_TEST(squashing)
 	check_squash("", 0, 0, (struct squashed){ .uid = 0, .gid = 0, .nr_groups = 1 });
 	check_squash(root, 0, 0, (struct squashed){ .uid = 65534, .gid = 65534, .enforce = true });
 	check_squash(root, 1000, 100,
-		     (struct squashed){ .uid = 1000, .gid = 100, .nr_groups = 1, .group = 65534 });
+		     (struct squashed){ .uid = 1000, .gid = 100, .enforce = true, .nr_groups = 1,
+					.group = 65534 });
 	check_squash(
 		root, 1000, 0,
-		(struct squashed){ .uid = 1000, .gid = 65534, .nr_groups = 1, .group = 65534 });
+		(struct squashed){ .uid = 1000, .gid = 65534, .enforce = true, .nr_groups = 1,
+				   .group = 65534 });
 	check_squash(all, 1000, 100, (struct squashed){ .uid = 99, .gid = 98, .enforce = true });
 	check_squash(all, 0, 0, (struct squashed){ .uid = 99, .gid = 98, .enforce = true });
 }
@@ -335,11 +337,19 @@ static bool up_again(void)
 	return rig.ups == 2;
 }
 
-START_TEST(pending_calls_are_answered_when_the_connection_is_cut)
+/* The server graph ends and another one begins, which knows nothing of the first. */
+static void restart_server(void)
+{
+	rig_end(&rig.server);
+	ck_assert_int_eq(rig_serve("option auth.ip.brick.allow *\n"), 0);
+	ck_assert(rig_until(went_down, 2000));
+}
+
+START_TEST(pending_calls_are_answered_when_the_server_dies)
 {
 	struct rig_call c[3];
 
-	rig_up("mem", "", "");
+	rig_up("mem", "  option grace 0\n", "");
 	struct inode *inode = rig_inode(1);
 	sink.hold = true;
 	for (int i = 0; i < 3; i++)
@@ -355,7 +365,7 @@ START_TEST(pending_calls_are_answered_when_the_connection_is_cut)
 	ck_assert(strstr(rig.reason, "cut") != NULL);
 	sink.hold = false;
 	ck_assert(rig_until(up_again, 1000));
-	ck_assert_int_eq(sink.cancels, 3); /* by the server, for the connection was gone */
+	ck_assert_int_eq(sink.cancels, 3); /* by the server, for the session was gone */
 	ck_assert_int_eq(stat_nr(1), 0);
 	inode_unref(inode);
 	rig_fini();
@@ -366,13 +376,11 @@ START_TEST(open_files_are_opened_again)
 {
 	rig_up("mem", "", "");
 	struct fd *fd = rig_open(1, O_RDWR | O_TRUNC | O_APPEND, NULL);
-	mem_cut(rig.loop, "brick1");
-	ck_assert(rig_until(went_down, 1000));
-	ck_assert_int_eq(CALL(fsync, .fd = fd), -ENOTCONN);
+	restart_server();
 	ck_assert(rig_until(up_again, 1000));
 	ck_assert_int_eq(sink.releases, 1);
 	ck_assert_uint_eq(sink.calls[FOP_open], 2);
-	ck_assert_uint_eq(sink.open_flags, O_RDWR | O_APPEND);
+	ck_assert_uint_eq(sink.open_flags, O_RDWR | O_APPEND | OPEN_NAMELESS);
 	ck_assert_int_eq(CALL(fsync, .fd = fd), 0);
 	ck_assert_str_eq(rig_dumped(rig.client, "files-reopened"), "1");
 	fd_unref(fd);
@@ -386,9 +394,8 @@ START_TEST(a_file_that_is_gone_is_stale)
 {
 	rig_up("mem", "", "");
 	struct fd *fd = rig_open(1, O_RDWR, NULL);
-	mem_cut(rig.loop, "brick1");
-	ck_assert(rig_until(went_down, 1000));
 	sink.error = -ENOENT;
+	restart_server();
 	ck_assert(rig_until(up_again, 1000));
 	sink.error = 0;
 	ck_assert_int_eq(CALL(fsync, .fd = fd), -ESTALE);
@@ -405,8 +412,7 @@ START_TEST(a_file_that_was_locked_is_lost)
 	ck_assert_int_eq(lock_file(locked, LK_SET, F_WRLCK, 1), 0);
 	ck_assert_int_eq(lock_file(unlocked, LK_SET, F_WRLCK, 1), 0);
 	ck_assert_int_eq(lock_file(unlocked, LK_SET, F_UNLCK, 1), 0);
-	mem_cut(rig.loop, "brick1");
-	ck_assert(rig_until(went_down, 1000));
+	restart_server();
 	ck_assert(rig_until(up_again, 1000));
 	ck_assert_int_eq(CALL(fsync, .fd = locked), -EIO);
 	ck_assert_int_eq(CALL(flush, .fd = locked), -EIO);
@@ -554,6 +560,8 @@ struct chaos {
 	struct fd *files[CHAOS_FILES], *opening[CHAOS_CALLS];
 	int open_as[CHAOS_CALLS];		/* index in files */
 	struct buf *data;
+	uint32_t writes, not_written;		/* that were answered, and how */
+	bool parts, apart;			/* connections are also lost for longer than calls wait */
 };
 
 static unsigned chance(unsigned n)
@@ -601,6 +609,10 @@ static void chaos_collect(struct chaos *x, int i)
 	if (!x->busy[i] || !x->calls[i].done)
 		return;
 	x->busy[i] = false;
+	/* Whatever is cut, nothing fails for that; but what was cancelled may never have begun. */
+	ck_assert(x->parts || x->calls[i].ret != -ENOTCONN);
+	x->writes += x->calls[i].op == FOP_write && x->calls[i].ret >= 0;
+	x->not_written += x->calls[i].op == FOP_write && x->calls[i].ret < 0;
 	if (x->opening[i] && x->calls[i].ret >= 0) {
 		fd_unref(x->files[x->open_as[i]]);
 		x->files[x->open_as[i]] = x->opening[i];
@@ -614,7 +626,11 @@ static void chaos_step(struct chaos *x)
 {
 	unsigned i = chance(CHAOS_CALLS), what = chance(60);
 
-	if (what == 0) {
+	if (x->parts && chance(40) == 0) {
+		x->apart = !x->apart;
+		mem_part(rig.loop, "brick1", x->apart);
+		rig_run(chance(3000));
+	} else if (what == 0) {
 		mem_cut(rig.loop, "brick1");
 	} else if (what < 4 && x->busy[i] && !x->calls[i].done) {
 		call_cancel(x->calls[i].root);
@@ -633,14 +649,16 @@ static void chaos_step(struct chaos *x)
 		chaos_collect(x, k);
 }
 
-static void chaos_run(uint64_t seed)
+/* How often the parents were told DOWN. */
+static int chaos_run(uint64_t seed, bool parts)
 {
-	struct chaos x = { .data = buf_copy("some data", 9) };
+	struct chaos x = { .data = buf_copy("some data", 9), .parts = parts };
 
 	rig.seed = seed;
-	rig_up("mem", "", "");
+	rig_up("mem", parts ? "option grace 4s\n" : "", parts ? "option ping-timeout 1s\n" : "");
 	for (int step = 0; step < CHAOS_STEPS; step++)
 		chaos_step(&x);
+	mem_part(rig.loop, "brick1", false);
 	sink_let_go();
 	rig_run(20000);
 	for (int i = 0; i < CHAOS_CALLS; i++) {
@@ -648,6 +666,10 @@ static void chaos_run(uint64_t seed)
 			      seed, i);
 		chaos_collect(&x, i);
 	}
+	ck_assert_msg(sink.calls[FOP_write] >= x.writes &&
+			      sink.calls[FOP_write] <= x.writes + x.not_written,
+		      "seed %lu: %u writes were done, %u carried out", seed, x.writes,
+		      sink.calls[FOP_write]);
 	ck_assert_msg(graph_find(rig.client, "remote")->up, "seed %lu: not up again: %s", seed,
 		      rig.reason);
 	ck_assert_int_eq(stat_nr(1), 0);
@@ -658,15 +680,28 @@ static void chaos_run(uint64_t seed)
 	ck_assert_str_eq(rig_dumped(rig.client, "pending"), "0");
 	buf_unref(x.data);
 	rig_fini();
+	int downs = rig.downs;
 	memset(&rig, 0, sizeof rig);
 	memset(&sink, 0, sizeof sink);
+	return downs;
 }
 
 START_TEST(every_call_is_answered_whatever_happens)
 {
 	log_threshold = LOG_CRITICAL_;
 	for (uint64_t seed = 1; seed <= 40; seed++)
-		chaos_run(seed);
+		ck_assert_int_eq(chaos_run(seed, false), 0);
+}
+END_TEST
+
+START_TEST(every_call_is_answered_however_long_it_takes)
+{
+	int downs = 0;
+
+	log_threshold = LOG_CRITICAL_;
+	for (uint64_t seed = 1; seed <= 40; seed++)
+		downs += chaos_run(seed, true);
+	ck_assert_int_gt(downs, 0);
 }
 END_TEST
 
@@ -674,10 +709,10 @@ UNIT_MAIN("protocol", works_over_mem, works_over_tcp, works_over_unix,
 	  absent_parts_of_an_answer_are_empty, errors_come_through, a_failed_open_leaves_nothing,
 	  many_open_files, listings_come_through, identity_arrives, squashing, read_only,
 	  flush_is_local_until_something_was_locked, a_wait_can_be_cancelled,
-	  pending_calls_are_answered_when_the_connection_is_cut, open_files_are_opened_again,
+	  pending_calls_are_answered_when_the_server_dies, open_files_are_opened_again,
 	  a_file_that_is_gone_is_stale, a_file_that_was_locked_is_lost,
 	  an_open_that_never_came_is_no_open_file, the_volume_there_goes_down_and_up,
 	  invalidations_reach_the_client, a_server_that_comes_later,
 	  a_volume_deeper_down_can_be_used, stopping_waits_for_calls,
 	  stopping_drops_locks_that_others_wait_for,
-	  every_call_is_answered_whatever_happens)
+	  every_call_is_answered_whatever_happens, every_call_is_answered_however_long_it_takes)

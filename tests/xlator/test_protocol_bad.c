@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../../xlators/protocol/fetch.h"
+#include "../../xlators/protocol/protocol.h"
 #include "protocol_rig.h"
 #include "../unit/unit.h"
 
@@ -500,8 +501,11 @@ static uint64_t peer_fd_out(struct wire *w, struct fd *fd)
 	return 1;
 }
 
-static void peer_request(uint64_t xid, enum fop_id op, const void *args)
+/* The nr-th request, in a place of its own. */
+static void peer_request(uint64_t nr, enum fop_id op, const void *args)
 {
+	uint64_t xid = nr << PROTOCOL_PLACE_BITS | nr;
+
 	struct wire *w = conn_begin(peer.conn, 1024);
 
 	w->fd_out = peer_fd_out;
@@ -548,7 +552,7 @@ START_TEST(a_client_that_takes_no_answers)
 	ck_assert_uint_lt(sink.calls[FOP_read], 100);
 	ck_assert_int_eq(stat_nr(1), 0);
 	/* ... and dropped in the end. */
-	rig_run(40000);
+	rig_run(80000);
 	ck_assert_str_eq(rig_dumped(rig.server, "sessions"), "1");
 	ck_assert_int_eq(stat_nr(1), 0);
 	ck_assert_int_eq(sink.releases, 1);
@@ -556,6 +560,164 @@ START_TEST(a_client_that_takes_no_answers)
 		conn_close(peer.conn, 0, true);
 	fd_unref(fd);
 	inode_unref(inode);
+	rig_fini();
+}
+END_TEST
+
+/* ---- a client that goes on with its session ---- */
+
+static uint64_t peer_handle = 1, peer_session;
+
+static uint64_t peer_handle_out(struct wire *w, struct fd *fd)
+{
+	return peer_handle;
+}
+
+/* A request in the place `nr`, for the open file peer_handle. */
+static void peer_request_for(uint64_t handle, uint64_t nr, enum fop_id op, const void *args)
+{
+	struct wire *w = conn_begin(peer.conn, 1024);
+
+	peer_handle = handle;
+	w->fd_out = peer_handle_out;
+	wire_put_header(w, &(struct wire_header){ .kind = WIRE_REQUEST,
+						  .op = op,
+						  .xid = 1 << PROTOCOL_PLACE_BITS | nr });
+	wire_put_args(w, op, args);
+	ck_assert_int_eq(conn_end(peer.conn, w), 0);
+}
+
+static void session_message(struct conn *c, struct buf *head, struct buf *payload)
+{
+	struct wire w = { .at = head->data, .base = head->data, .end = head->data + head->len };
+	struct wire_header h;
+
+	wire_get_header(&w, &h);
+	peer.messages++;
+	if (h.kind != WIRE_HELLO_REPLY)
+		return;
+	_cleanup_dict_ struct dict *d = wire_get_dict(&w);
+	ck_assert_int_eq(dict_get_u64(d, "session", &peer_session), 0);
+}
+
+static const struct conn_handler session_handler = {
+	.message = session_message, .connected = peer_connected, .closed = peer_closed,
+};
+
+/* Connects, and goes on with peer_session. */
+static void peer_attach(void)
+{
+	peer.conn = conn_connect(transport_find("mem"), rig.loop,
+				 &(struct transport_address){ .host = "brick1" }, 0, NULL,
+				 &session_handler, NULL);
+	rig_run(100);
+	_cleanup_dict_ struct dict *d = dict_new();
+	struct wire *w = conn_begin(peer.conn, 512);
+
+	dict_set_u64(d, "version-min", 1);
+	dict_set_u64(d, "version-max", 1);
+	dict_set_u64(d, "client-id", 77);
+	dict_set_u64(d, "session", peer_session);
+	dict_set_str(d, "volume", "brick");
+	wire_put_header(w, &(struct wire_header){ .kind = WIRE_HELLO });
+	wire_put_dict(w, d);
+	ck_assert_int_eq(conn_end(peer.conn, w), 0);
+	rig_run(100);
+}
+
+static void peer_fsync(uint64_t handle, uint64_t nr)
+{
+	_cleanup_inode_ struct inode *inode = rig_inode(1);
+	struct fd *fd = fd_new(inode, O_RDWR, false);
+
+	peer_request_for(handle, nr, FOP_fsync, &(struct fsync_args){ .fd = fd });
+	rig_run(100);
+	fd_unref(fd);
+}
+
+static void peer_open(uint64_t handle, uint64_t nr)
+{
+	_cleanup_inode_ struct inode *inode = rig_inode(1);
+	struct fd *fd = fd_new(inode, O_RDWR, false);
+
+	peer_request_for(handle, nr, FOP_open,
+			 &(struct open_args){ .inode = inode, .fd = fd, .flags = O_RDWR });
+	rig_run(100);
+	fd_unref(fd);
+}
+
+/* RESUME: the files 1 to nr. */
+static void peer_resume(uint32_t nr, bool more)
+{
+	struct wire *w = conn_begin(peer.conn, 512);
+
+	wire_put_header(w, &(struct wire_header){ .kind = WIRE_RESUME,
+						  .flags = more ? PROTOCOL_MORE : 0 });
+	wire_put_u32(w, nr);
+	for (uint32_t i = 1; i <= nr; i++)
+		wire_put_u64(w, i);
+	wire_put_u32(w, 0);
+	ck_assert_int_eq(conn_end(peer.conn, w), 0);
+	rig_run(100);
+}
+
+static void peer_leave(void)
+{
+	conn_close(peer.conn, 0, true);
+	peer.conn = NULL;
+	rig_run(100);
+}
+
+/* What was said before a connection broke counts no more. */
+START_TEST(half_a_resumption_is_forgotten)
+{
+	rig_up("mem", "", "");
+	peer_attach();
+	peer_open(1, 1);
+	peer_open(2, 2);
+	peer_leave();
+	peer_attach();
+	peer_resume(2, true);
+	peer_leave();
+	peer_attach();
+	peer_resume(1, false);
+	ck_assert_str_eq(rig_dumped(rig.server, "session.2.times-resumed"), "2");
+	ck_assert_int_eq(sink.releases, 1);
+	peer_leave();
+	rig_fini();
+}
+END_TEST
+
+static void let_go_first(void)
+{
+	struct frame *f = sink.held[0];
+	struct open_reply reply;
+
+	memset(&reply, 0, sizeof reply);
+	sink.held[0] = sink.held[--sink.nr_held];
+	frame_on_cancel(f, NULL);
+	unwind_open(f, 0, &reply);
+}
+
+/* A handle that is used twice: a file whose open was not answered is not there for others. */
+START_TEST(a_handle_that_is_used_twice)
+{
+	rig_up("mem", "", "");
+	peer_attach();
+	sink.hold = true;
+	peer_open(1, 1);
+	struct wire *w = conn_begin(peer.conn, 64);
+	wire_put_header(w, &(struct wire_header){ .kind = WIRE_RELEASE, .xid = 1 });
+	conn_end(peer.conn, w);
+	peer_open(1, 2);
+	ck_assert_int_eq(sink.nr_held, 2);
+	let_go_first();
+	peer_fsync(1, 3);
+	ck_assert_uint_eq(sink.calls[FOP_fsync], 0);
+	sink_let_go();
+	peer_fsync(1, 4);
+	ck_assert_uint_eq(sink.calls[FOP_fsync], 1);
+	peer_leave();
 	rig_fini();
 }
 END_TEST
@@ -581,56 +743,6 @@ START_TEST(a_lock_wait_may_last)
 	rig_call_end(&c);
 	fd_unref(fd);
 	inode_unref(inode);
-	rig_fini();
-}
-END_TEST
-
-START_TEST(requests_beyond_the_limit_wait)
-{
-	struct rig_call c[20];
-
-	rig_up("mem", "option max-requests 4\n", "option transport-timeout 0\n");
-	struct inode *inode = rig_inode(1);
-	sink.hold = sink.stubborn = true;
-	for (int i = 0; i < 20; i++) {
-		rig_call_start(&c[i], FOP_stat, &(struct stat_args){ .inode = inode }, NULL);
-		rig_run(100);
-	}
-	ck_assert_int_le(sink.nr_held, 5);
-	rig_run(120000);			/* neither takes the other for dead meanwhile */
-	ck_assert_int_eq(rig.downs, 0);
-	sink_let_go();
-	for (int i = 0; i < 20; i++) {
-		ck_assert_int_eq(rig_call_wait(&c[i]), 0);
-		rig_call_end(&c[i]);
-	}
-	inode_unref(inode);
-	rig_fini();
-}
-END_TEST
-
-START_TEST(data_beyond_the_limit_waits)
-{
-	struct rig_call c[16];
-
-	rig_up("mem", "option max-request-bytes 1MB\n", "");
-	struct fd *fd = rig_open(1, O_RDWR, NULL);
-	struct buf *data = buf_new(512 << 10);
-	memset(data->data, 1, data->len);
-	sink.hold = true;
-	for (int i = 0; i < 16; i++)
-		rig_call_start(&c[i], FOP_write, &(struct write_args){ .fd = fd, .data = data },
-			       NULL);
-	rig_run(5000);
-	ck_assert_int_ge(sink.nr_held, 2);
-	ck_assert_int_le(sink.nr_held, 4);
-	sink_let_go();
-	for (int i = 0; i < 16; i++) {
-		ck_assert_int_eq(rig_call_wait(&c[i]), 512 << 10);
-		rig_call_end(&c[i]);
-	}
-	buf_unref(data);
-	fd_unref(fd);
 	rig_fini();
 }
 END_TEST
@@ -797,7 +909,8 @@ UNIT_MAIN("protocol-bad", auth_by_address, auth_by_login, auth_by_port,
 	  random_requests_harm_nobody, half_open_connections_push_each_other_out,
 	  a_server_that_never_greets, a_server_that_chose_another_version,
 	  a_silent_server_is_given_up, a_stuck_server_is_given_up, a_server_that_talks_nonsense,
-	  a_client_that_never_greets, a_lock_wait_may_last, requests_beyond_the_limit_wait,
-	  data_beyond_the_limit_waits, a_client_that_takes_no_answers, messages_that_are_too_long,
+	  a_client_that_never_greets, a_lock_wait_may_last, a_client_that_takes_no_answers,
+	  half_a_resumption_is_forgotten, a_handle_that_is_used_twice,
+	  messages_that_are_too_long,
 	  a_flood_of_writes_waits_its_turn, too_many_clients, a_port_that_is_taken,
 	  options_that_are_wrong, the_volume_file_is_given)
