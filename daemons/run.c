@@ -5,9 +5,10 @@
  *	pidfile -> fork -> load, check, init -> start -> ready -> ... -> stop
  *	                   `------- errors reach the terminal -----'
  *
- * "Ready" is what the shell waits for: a server listens; a mount answers, that is, the volume under
- * it has told that it is up, and each brick below has said whether it is (so that a mount does not
- * begin with half of a mirror only because the other half's connection took a millisecond longer).
+ * "Ready" is what the shell waits for: a server listens; a mount answers, that is, it is mounted,
+ * the volume under it has told that it is up, and each brick below has said whether it is (so that a
+ * mount does not begin with half of a mirror only because the other half's connection took a
+ * millisecond longer).  Bricks in this process are up before the mount, which starts last.
  * When no brick can be reached within --mount-timeout, or one refuses us for good and nothing else
  * is up, the reasons are printed and there is no mount.
  *
@@ -45,6 +46,7 @@ struct process {
 	struct brick *bricks;
 	size_t nr_bricks;
 	struct timer give_up, settle;
+	bool started;			/* every volume is, the mount too */
 	bool top_up, ready, stopping;
 	int status;
 };
@@ -147,9 +149,15 @@ static void process_stop(struct process *p, int status)
 	loop_stop(p->loop);
 }
 
+/* All is started, and it is open whether that has succeeded. */
+static bool undecided(const struct process *p)
+{
+	return p->started && !p->ready && !p->stopping;
+}
+
 static void process_ready(struct process *p)
 {
-	if (p->ready || p->stopping)
+	if (!undecided(p))
 		return;
 	p->ready = true;
 	timer_stop(&p->give_up);
@@ -164,19 +172,19 @@ static void process_ready(struct process *p)
 
 static void process_fail(struct process *p)
 {
-	if (p->ready || p->stopping)
+	if (!undecided(p))
 		return;
 	complain(LOG_ERROR_, "cannot mount %s on %s:", p->top->name, p->settings->mount_point);
 	tell_bricks(p, LOG_ERROR_);
 	process_stop(p, EXIT_USAGE);
 }
 
-/* Looks at what is known, after each event until we are ready. */
+/* Looks at what is known: when all is started, and after each event until we are ready. */
 static void process_judge(struct process *p)
 {
 	size_t silent = count_bricks(p, BRICK_SILENT), down = count_bricks(p, BRICK_DOWN);
 
-	if (p->ready || p->stopping || !p->top)
+	if (!undecided(p) || !p->top)
 		return;
 	if (p->top_up && !silent)
 		process_ready(p);
@@ -327,11 +335,18 @@ static int begin(struct process *p)
 	p->graph->on_notify = on_notify;
 	if (graph_start(p->graph))
 		return EXIT_USAGE;
+	return EXIT_OK;
+}
+
+/* All is started, and what start said is on the terminal, which "ready" takes away. */
+static void wait_for_bricks(struct process *p)
+{
+	p->started = true;
 	if (!p->top)
 		process_ready(p);
-	else if (!p->ready && !p->stopping)
+	process_judge(p);
+	if (undecided(p))
 		timer_start(&p->give_up, p->loop, p->settings->mount_timeout_ms, on_give_up);
-	return EXIT_OK;
 }
 
 /* Ends the graph; what is under way gets some seconds. */
@@ -369,6 +384,8 @@ static int live(struct process *p)
 	diag_free(tell_problems(diag));
 	if (p->graph)
 		p->graph->diag = NULL;
+	if (status == EXIT_OK)
+		wait_for_bricks(p);
 	if (status == EXIT_OK && !p->stopping)
 		loop_run(p->loop);
 	if (status == EXIT_OK)

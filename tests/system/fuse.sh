@@ -177,6 +177,11 @@ bad_mount_points()
 		unshare --mount bash -c 'mount -t tmpfs none /dev && mknod /dev/null c 1 3 && exec "$@"' - \
 		"$SBIN/glusterfs" --xlator-path="$XLATORS" -l - -N -f "$TMP/nobody.vol" "$TMP/other"
 	check not_mounted "$TMP/other"
+	note "who started it hears of a mount that fails after the brick has come up"
+	expect error 'no FUSE.*modprobe fuse' \
+		unshare --mount bash -c 'mount -t tmpfs none /dev && mknod /dev/null c 1 3 && exec "$@"' - \
+		"$SBIN/glusterfs" --xlator-path="$XLATORS" -l "$TMP/late.log" -f "$TMP/plain.vol" "$TMP/other"
+	check not_mounted "$TMP/other"
 }
 
 # A process that keeps a file open and a page of a mapping that nobody has written back.
