@@ -176,7 +176,6 @@ bad_mount_points()
 	expect error 'no FUSE.*modprobe fuse' \
 		unshare --mount bash -c 'mount -t tmpfs none /dev && mknod /dev/null c 1 3 && exec "$@"' - \
 		"$SBIN/glusterfs" --xlator-path="$XLATORS" -l - -N -f "$TMP/nobody.vol" "$TMP/other"
-	check not_mounted "$TMP/other"
 	note "who started it hears of a mount that fails after the brick has come up"
 	expect error 'no FUSE.*modprobe fuse' \
 		unshare --mount bash -c 'mount -t tmpfs none /dev && mknod /dev/null c 1 3 && exec "$@"' - \
@@ -225,6 +224,51 @@ ends()
 	exec 9>&-
 	ended
 	check grep -q still "$TMP/brick/open"
+}
+
+# asks_itself PID: one of its threads waits for an answer of a FUSE mount, which can only be its own.
+asks_itself()
+{
+	grep -qE 'request_wait_answer|fuse_simple_request' "/proc/$1/task/"*/stack
+}
+
+# A process that is ending has found its mount, and then somebody else's is in that place.
+foreign_mount()
+{
+	local server ending
+
+	grep -q . /proc/self/stack 2>/dev/null || return 0
+	note "a process that ends leaves the mount of another process alone"
+	start_daemon foreign -f "$TMP/server.vol" || die "no server"
+	server=$pid
+	start_mount ending "$TMP/client.vol" "$TMP/mnt" || die "cannot mount"
+	ending=$pid
+	at_exit "kill -CONT $server 2>/dev/null"
+	kill -STOP "$server"
+	kill -TERM "$ending"
+	must_wait_for 10 asks_itself "$ending"
+	umount -l "$TMP/mnt"
+	mkdir "$TMP/second"
+	stack "$TMP/second.vol" "$TMP/second"
+	start_mount second "$TMP/second.vol" "$TMP/mnt" || die "cannot mount"
+	kill -CONT "$server"
+	must_wait_for 30 dead "$ending"
+	check is_mounted "$TMP/mnt"
+	check alive "$pid"
+	umount "$TMP/mnt"
+	ended
+	stop_pid "$server"
+}
+
+linked_mount_point()
+{
+	note "a mount point that was given as a symbolic link"
+	ln -s mnt "$TMP/link"
+	start_mount plain "$TMP/plain.vol" "$TMP/link" || die "cannot mount"
+	at_exit "! is_mounted '$TMP/mnt' || umount -l '$TMP/mnt'"
+	check is_mounted "$TMP/mnt"
+	kill -TERM "$pid"
+	ended
 }
 
 # same FILE: both mounts see the same, now.
@@ -456,6 +500,8 @@ our_xattrs
 direct_io
 bad_mount_points
 ends
+foreign_mount
+linked_mount_point
 memory
 stuck_brick
 close_to_open

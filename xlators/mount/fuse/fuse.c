@@ -155,7 +155,8 @@ static int mount_init(struct xlator *xl)
 		return -EINVAL;
 	}
 	m->recent = calloc(MOUNT_NR_RECENT, sizeof *m->recent);
-	if (!m->recent)
+	m->umount_pool = pool_new(xl_loop(xl), "gf-umount", 1);
+	if (!m->recent || !m->umount_pool)
 		return -ENOMEM;
 	return mountopt_parse(xl, m->mount_options, &flags);
 }
@@ -184,6 +185,7 @@ static void mount_fini(struct xlator *xl)
 	struct mount *m = xl->priv;
 
 	pool_free(m->drop_pool);
+	pool_free(m->umount_pool);
 	session_close(m);
 	node_finish(m);
 	free(m->recent);

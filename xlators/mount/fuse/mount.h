@@ -108,7 +108,7 @@ struct mount {
 	struct xlator *xl;
 	struct fuse_session *session;
 	int fd;				/* of the session ; /dev/null after mount_disconnect() */
-	uint32_t dev_major, dev_minor;	/* of the mounted file system, to recognise it */
+	uint32_t dev_major, dev_minor;	/* of the mounted file system, to recognise it (own_mount()) */
 	struct io io;
 	struct buf *rx;			/* the buffer requests are received in */
 	struct kernel_said said;
@@ -148,6 +148,8 @@ struct mount {
 	bool local_locks;		/* the kernel keeps locks: the graph has none */
 	bool unmounting, unmounted;	/* umount(2) runs, has returned */
 	struct work umount_work;
+	struct pool *umount_pool;	/* its thread: those of the graph may all wait for a disk */
+	int umount_fd, umount_err;	/* the thread's: a copy of `fd`; what came of it, 0 or -errno */
 	struct pool *drop_pool;		/* a thread that drops pages (pages.c); NULL until needed */
 
 	struct {

@@ -17,12 +17,17 @@
  * Unmounting may make the kernel write back pages of mappings, through us: so a worker calls
  * umount(2) while the loop runs on.  If that does not end in time (a brick does not answer), the
  * connection is severed, which ends it for sure: no dead mount point stays behind.
+ *
+ * Somebody else may unmount at any time, and mount something else there.  So the path is never
+ * unmounted: a descriptor is, after it was found to be of our file system (own_mount()).  And when
+ * the kernel has told that ours is gone, nothing is.
  */
 #include "config.h"
 
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/fuse.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
@@ -38,7 +43,7 @@ enum {
 	RX_ROOM = MOUNT_IO_MAX + RX_PAGE,
 	RX_SIZE = MOUNT_IO_MAX + 2 * RX_PAGE,
 	READ_AHEAD_KB = 1024,
-	UMOUNT_MS = 5000, CANCEL_MS = 1000,
+	UMOUNT_MS = 5000,
 };
 
 /* ---- what libfuse calls ---- */
@@ -212,17 +217,25 @@ static int mount_device(struct mount *m, int fd, unsigned long flags)
 	return err;
 }
 
-/* Which file system is mounted at the mount point; does not ask it anything, so it cannot wait
- * for us. */
-static int mounted_device(const struct mount *m, uint32_t *ret_major, uint32_t *ret_minor)
+/*
+ * The root of what is mounted at the mount point, as a descriptor (O_PATH) for the caller to close,
+ * or -errno.  Does not ask the file system anything, so it cannot wait for us.
+ */
+static int open_mounted(const struct mount *m, uint32_t *ret_major, uint32_t *ret_minor)
 {
+	int fd = open(m->mount_point, O_PATH | O_CLOEXEC), err = -errno;
 	struct statx st;
 
-	if (statx(AT_FDCWD, m->mount_point, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, 0, &st) < 0)
-		return -errno;
+	if (fd < 0)
+		return err;
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &st) < 0) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
 	*ret_major = st.stx_dev_major;
 	*ret_minor = st.stx_dev_minor;
-	return 0;
+	return fd;
 }
 
 static int session_new(struct mount *m)
@@ -262,20 +275,24 @@ int session_open(struct mount *m)
 	fd = open_device(m);
 	if (fd < 0)
 		return fd;
-	err = mount_device(m, fd, flags);
-	if (err) {
-		close(fd);
-		return err;
-	}
 	if (fuse_session_custom_io(m->session, &session_io, fd) != 0) {
-		umount2(m->mount_point, MNT_DETACH);
 		close(fd);
 		xl_error(m->xl, NULL, "libfuse does not take the descriptor: out of memory");
 		return -ENOMEM;
 	}
-	m->fd = fuse_session_fd(m->session);
+	m->fd = fd;			/* the session closes it */
+	err = mount_device(m, fd, flags);
+	if (err)
+		return err;
 	m->connected = true;
-	return mounted_device(m, &m->dev_major, &m->dev_minor);
+	fd = open_mounted(m, &m->dev_major, &m->dev_minor);
+	if (fd < 0) {
+		xl_error(m->xl, "mount-point", "%s cannot be opened now that it is mounted: %s; end it with: umount %s",
+			 m->mount_point, strerror(-fd), m->mount_point);
+		return fd;
+	}
+	close(fd);
+	return 0;
 }
 
 /* ---- reading ---- */
@@ -414,24 +431,64 @@ void session_sever(struct mount *m)
 	}
 }
 
-/* Worker thread.  Touches nothing of m but what does not change. */
-static void umount_run(struct work *w)
+static void tell_not_unmounted(const struct mount *m, int err)
 {
-	struct mount *m = container_of(w, struct mount, umount_work);
+	log_error(m->xl->name, "%s stays mounted: %s; end it with: umount %s", m->mount_point, strerror(-err),
+		  m->mount_point);
+}
+
+/*
+ * Our mount as a descriptor (O_PATH) for the caller to close, or -errno; -ENODEV, -ENOENT: it is
+ * not at the mount point, because it is gone or below another mount.
+ *
+ * The kernel gives a device number to the next file system as soon as the one before is gone.  But
+ * ours keeps its number at least as long as its connection, and the file system of a descriptor as
+ * long as that is open: if both have the same at one moment, they are the same.
+ */
+static int own_mount(const struct mount *m)
+{
+	struct pollfd connection = { .fd = m->umount_fd };	/* tells POLLERR when it has ended */
 	uint32_t dev_major, dev_minor;
+	int fd = open_mounted(m, &dev_major, &dev_minor);
+
+	if (fd < 0)
+		return fd;
+	if (dev_major == m->dev_major && dev_minor == m->dev_minor && poll(&connection, 1, 0) == 0)
+		return fd;
+	close(fd);
+	return -ENODEV;
+}
+
+/* Unmounts that file system and no other, wherever it is mounted by now, and if it still is.  0 or -errno. */
+static int unmount_descriptor(int root)
+{
+	char path[32];
 	int fd;
 
-	if (mounted_device(m, &dev_major, &dev_minor) < 0 || dev_major != m->dev_major ||
-	    dev_minor != m->dev_minor)
-		return;			/* gone, or below another mount */
+	snprintf(path, sizeof path, "/proc/self/fd/%d", root);
 	/* Mappings of those who keep files open do not come back from a lazy unmount. */
-	fd = open(m->mount_point, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0) {
 		syncfs(fd);
 		close(fd);
 	}
-	if (umount2(m->mount_point, UMOUNT_NOFOLLOW) < 0)
-		umount2(m->mount_point, MNT_DETACH | UMOUNT_NOFOLLOW);
+	/* Lazily, as it is busy: we have it open.  When nobody else has, it ends when we close it. */
+	return umount2(path, MNT_DETACH) < 0 && errno != EINVAL ? -errno : 0;
+}
+
+/* Worker thread.  Touches nothing of m but what does not change, umount_fd and umount_err. */
+static void umount_run(struct work *w)
+{
+	struct mount *m = container_of(w, struct mount, umount_work);
+	int root = own_mount(m);
+
+	close(m->umount_fd);		/* from now on the connection can be severed */
+	if (root >= 0) {
+		m->umount_err = unmount_descriptor(root);
+		close(root);
+	} else if (root != -ENODEV && root != -ENOENT) {
+		m->umount_err = root;
+	}
 }
 
 static void umount_done(struct work *w)
@@ -439,6 +496,8 @@ static void umount_done(struct work *w)
 	struct mount *m = container_of(w, struct mount, umount_work);
 
 	m->unmounted = true;
+	if (m->umount_err)
+		tell_not_unmounted(m, m->umount_err);
 	xl_busy(m->xl, -1);
 }
 
@@ -449,11 +508,17 @@ void session_unmount(struct mount *m)
 	if (!m->connected)
 		return;
 	m->unmounting = true;
+	m->umount_fd = fcntl(m->fd, F_DUPFD_CLOEXEC, 0);
+	if (m->umount_fd < 0) {
+		tell_not_unmounted(m, -errno);
+		mount_disconnect(m);
+		return;
+	}
 	session_serve(m);
 	xl_busy(m->xl, 1);
 	m->umount_work.run = umount_run;
 	m->umount_work.done = umount_done;
-	work_post(m->xl->graph->pool, &m->umount_work);
+	work_post(m->umount_pool, &m->umount_work);
 	if (loop_run_until(l, &m->unmounted, UMOUNT_MS) < 0)
 		log_warning(m->xl->name, "%s: operations do not end; unmounting without them",
 			    m->mount_point);
