@@ -17,11 +17,15 @@ system_tests += tests/system/openfiles.sh
 system_tests += tests/system/bounds.sh
 system_tests += tests/system/unlinked.sh
 system_tests += tests/system/stable.sh
+system_tests += tests/system/together.sh
 TESTS += $(system_tests)
 # by hand: of cluster/replicate, which is not finished
 EXTRA_DIST += tests/system/replicate.sh
 EXTRA_DIST += $(system_tests) tests/functions.sh tests/README tests/system/README
 check_DATA += inst/stamp
+
+# what programs on two hosts do, for together.sh
+EXTRA_DIST += tests/system/together.py
 
 # signals to those who wait for a stopped brick, for signals.sh
 check_PROGRAMS += tests/system/interrupt

@@ -543,7 +543,7 @@ START_TEST(removed_but_open)
 	ck_assert_uint_eq(R.readdir.entries->nr, 0);
 	ck_assert_int_eq(DO(lookup, .parent = d, .name = "x"), -ENOENT);
 	struct inode *n = inode_get(G->inodes, &(struct gfid){ { 77, 1 } }, S_IFDIR);
-	ck_assert_int_eq(DO(mkdir, .parent = d, .name = "x", .inode = n, .mode = 0755), -ENOENT);
+	ck_assert_int_eq(DO(mkdir, .parent = d, .name = "x", .inode = n, .mode = 0755), -ESTALE);
 	inode_unref(n);
 	fd_unref(fd);
 	OK(stat, .inode = d);

@@ -28,38 +28,40 @@ static uint32_t open_flags(const struct mount *m, int flags)
 	return flags;
 }
 
+/*
+ * An append is one request, so that nothing of another host comes between its bytes: through its pages the
+ * kernel sends what goes into a page that it has not read, and the rest after that, on its own.
+ * Before DIRECT_IO_ALLOW_MMAP the kernel would not let such a file be mapped, nor drop pages after the write.
+ */
 static bool opens_direct(const struct mount *m, int flags)
 {
-	return m->direct_io_mode == DIRECT_IO_ENABLE && (flags & O_ACCMODE) != O_RDONLY;
+	if ((flags & O_ACCMODE) == O_RDONLY)
+		return false;
+	return m->direct_io_mode == DIRECT_IO_ENABLE ||
+	       (flags & O_APPEND && m->maps_direct && !m->writeback_cache);
+}
+
+/* r may have been abandoned while pages were dropped. */
+static void open_answer(struct request *r)
+{
+	struct mount *m = r->mount;
+
+	if (!r->req) {
+		handle_free(m, r->handle);
+		return request_end(r);
+	}
+	handle_opened(m, r->handle, &r->fi);
+	if (reply_lost(m, fuse_reply_open(r->req, &r->fi)))
+		handle_free(m, r->handle);	/* interrupted: there will be no RELEASE */
+	request_end(r);
 }
 
 /*
- * An open that is told ESTALE is tried again by the kernel, once, in the same system call (path_openat()
- * with LOOKUP_REVAL): by a name it looks that up again, through /proc/self/fd it comes for the same file.
- * So it may then open what has no name any more; the first time it may not, or a name that another host
- * has given to another file would open the old one, as long as that is kept by somebody.
+ * Old pages are gone before the file is open: the kernel would drop them in the process that opens it, when
+ * that runs again; somebody else here who opens the file, or gets a lock on it, in the meantime would find
+ * it unchanged since this open, and read them.  A truncation empties the pages itself, under locks that the
+ * drop would wait for.
  */
-static void note_stale(struct mount *m, uint32_t pid)
-{
-	unsigned i = m->nr_stale++ % STALE_OPENS;
-
-	m->stale[i].pid = pid;
-	m->stale[i].ns = loop_now_ns(xl_loop(m->xl));
-}
-
-static bool was_stale(struct mount *m, uint32_t pid)
-{
-	const uint64_t second_ns = 1000000000;
-
-	for (unsigned i = 0; i < STALE_OPENS; i++) {
-		if (m->stale[i].pid != pid)
-			continue;
-		m->stale[i].pid = 0;
-		return loop_now_ns(xl_loop(m->xl)) - m->stale[i].ns < second_ns;
-	}
-	return false;
-}
-
 static void open_done(struct frame *f, int child, int ret, const struct open_reply *reply)
 {
 	struct request *r = request_answered(f, &ret);
@@ -67,18 +69,21 @@ static void open_done(struct frame *f, int child, int ret, const struct open_rep
 
 	if (ret < 0) {
 		if (ret == -ESTALE)
-			note_stale(m, frame_identity(r->root)->pid);
+			request_told_stale(r, &gfid_none);
 		handle_free(m, r->handle);
 		return request_error(r, ret);
 	}
 	bool truncated = r->handle->fd->flags & O_TRUNC;
 	const struct attr *before =
 		attr_present(&reply->before) || truncated ? &reply->before : &reply->attr;
-	r->fi.keep_cache = node_opened(m, r->inode, before, &reply->attr, truncated, r->changes);
-	handle_opened(m, r->handle, &r->fi);
-	if (reply_lost(m, fuse_reply_open(r->req, &r->fi)))
-		handle_free(m, r->handle);	/* interrupted: there will be no RELEASE */
-	request_end(r);
+	const struct node *n = node_find(m, r->inode);
+	bool had_pages = n && n->pages;
+	bool same = node_opened(m, r->inode, before, &reply->attr, truncated, r->changes);
+
+	r->fi.keep_cache = same || (had_pages && !truncated);
+	if (r->fi.keep_cache && !same)
+		return pages_drop(m, r->inode, 0, r, open_answer);
+	open_answer(r);
 }
 
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -97,8 +102,10 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	r->fi.direct_io = opens_direct(m, fi->flags);
 	struct open_args a = { .inode = r->inode, .fd = r->handle->fd, .flags = flags };
 	const struct node *n = node_find(m, r->inode);
-	/* What lost its last name here is known by no name here. */
-	if ((n && n->gone) || (m->nr_stale && was_stale(m, frame_identity(r->root)->pid)))
+	/* What lost its last name here is known by no name here.  One that comes again may open what has none any
+	 * more: through /proc/self/fd it comes for the same file.  The first time it may not, or a name that another
+	 * host has given to another file would open the old one, as long as that is kept by somebody. */
+	if ((n && n->gone) || request_comes_again(r, &gfid_none))
 		a.flags |= OPEN_NAMELESS;
 	wind_open(r->root, 0, &a, open_done);
 }
@@ -111,7 +118,7 @@ static void created(struct request *r, int ret, const struct attr *attr, const s
 
 	if (ret >= 0 && !attr_present(attr))
 		ret = -EIO;
-	int err = ret < 0 ? ret : entry_fill(m, r->other, attr, &e);
+	int err = ret < 0 ? request_in_directory(r, r->inode, ret) : entry_fill(m, r->other, attr, &e);
 	if (err) {
 		handle_free(m, r->handle);
 		/* Somebody else made the name after the kernel looked.  Told that what it knows

@@ -187,6 +187,7 @@ void kernel_answer(struct mount *m, struct iovec *iov, int count)
 	m->said.init = false;
 	if (!out || iov[1].iov_len < sizeof *out)
 		m->wanted = 0;		/* an error, or a kernel of before all that */
+	m->maps_direct = m->wanted & INIT_DIRECT_IO_ALLOW_MMAP;
 	if (!m->wanted)
 		return;
 	out->flags |= (uint32_t)m->wanted;

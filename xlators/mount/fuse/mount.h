@@ -56,6 +56,7 @@ struct node {
 	LIST_HEAD(, handle) handles;	/* open files of it */
 	uint64_t lookups; /* how often the kernel was given the nodeid, minus what it forgot */
 	uint64_t changed; /* mount->changes when the last change of ours was answered */
+	uint64_t dropped;		/* mount->drops_begun when its pages were dropped last */
 	struct version known;
 	uint32_t mode;			/* as last seen; 0: not yet */
 	struct attr *last;		/* of what is gone: for who has no open file of it */
@@ -95,7 +96,7 @@ struct kernel_said {
 	bool checked;			/* about an open file: permissions were checked by the open */
 };
 
-enum { STALE_OPENS = 64 };
+enum { STALE_TOLD = 64 };
 
 struct mount {
 	/* options */
@@ -116,12 +117,14 @@ struct mount {
 		struct gfid gfid;
 		uint32_t pid;
 	} lost_capability;
-	struct {			/* who was told ESTALE by an open (file.c) */
+	struct {			/* who was told ESTALE, and may come again (request.c) */
 		uint32_t pid;
+		struct gfid directory;	/* none: by an open */
 		uint64_t ns;
-	} stale[STALE_OPENS];
+	} stale[STALE_TOLD];
 	unsigned nr_stale;
 	uint64_t wanted;		/* FUSE_* of INIT that libfuse does not know of */
+	bool maps_direct;		/* the kernel maps files that bypass its pages */
 	struct frame *probe;		/* asks whether the graph has locks */
 	struct timer probe_timer, check_timer;
 	LIST_HEAD(, request) requests;
@@ -151,6 +154,7 @@ struct mount {
 	struct pool *umount_pool;	/* its thread: those of the graph may all wait for a disk */
 	int umount_fd, umount_err;	/* the thread's: a copy of `fd`; what came of it, 0 or -errno */
 	struct pool *drop_pool;		/* a thread that drops pages (pages.c); NULL until needed */
+	uint64_t drops_begun, drops_done;	/* by it, one after the other */
 
 	struct {
 		uint64_t requests, wakeups, attrs_local, xattrs_local, listings_local;
@@ -244,6 +248,13 @@ void request_error(struct request *r, int err);
  * again with?  For objects that have lost their last name; the kernel does not say which file
  * fchmod(2) and others came from. */
 bool request_retry(struct request *r, int ret);
+/* The process of r is told ESTALE by an open, or by a change in this directory. */
+void request_told_stale(struct request *r, const struct gfid *directory);
+/* Was it told that within a second, so that it is the second time now? */
+bool request_comes_again(struct request *r, const struct gfid *directory);
+/* The answer of a change of names in the directory: ENOENT for one that is gone, as the kernel says it of
+ * what was removed here. */
+int request_in_directory(struct request *r, const struct inode *directory, int ret);
 /* Copies a name into the call.  False: there was no memory, r was answered. */
 bool request_name(struct request *r, const char *name);
 /* The gfid for what a change creates. */
@@ -310,7 +321,7 @@ void node_recent_drop(struct mount *m, const struct inode *inode);
 void node_accessed(struct mount *m, const struct inode *inode);
 /* The answer of an open, `before` it and after (they differ when it truncated: changed).  Are
  * the kernel's pages those of the file as it was?  If not, the kernel's attributes are
- * invalidated; the pages are the caller's. */
+ * invalidated; the pages are the caller's, who drops them before the file is used. */
 bool node_opened(struct mount *m, struct inode *inode, const struct attr *before,
 		 const struct attr *attr, bool changed, uint64_t since);
 /* The same when a lock was granted, attr NULL: not to be had.  False: pages and attributes must
@@ -327,6 +338,11 @@ void node_invalidate(struct mount *m, struct inode *inode);
  * then(waiting): when that is done (or cannot be); NULL: nobody waits. */
 void pages_drop(struct mount *m, struct inode *inode, uint64_t offset, struct request *waiting,
 		void (*then)(struct request *waiting));
+/* Old pages may still be there: whoever needs those of the file as it is must have them dropped, too. */
+static inline bool pages_dropping(const struct mount *m, const struct node *n)
+{
+	return n->dropped > m->drops_done;
+}
 
 /* ---- attr.c */
 

@@ -341,7 +341,7 @@ bool node_opened(struct mount *m, struct inode *inode, const struct attr *before
 	if (n->known_valid && attr_present(before)) {
 		struct version v = version_of(before);
 
-		keep = same_version(&n->known, &v);
+		keep = same_version(&n->known, &v) && !pages_dropping(m, n);
 	}
 	bool overtaken = n->changed > since;
 	n->pages = true;
@@ -374,7 +374,7 @@ bool node_checked(struct mount *m, struct inode *inode, const struct attr *attr,
 		return true;
 	bool known = attr && attr_present(attr) && n->changed <= since;
 	struct version v = known ? version_of(attr) : (struct version){ 0 };
-	bool same = known && n->known_valid && same_data(&n->known, &v);
+	bool same = known && n->known_valid && same_data(&n->known, &v) && !pages_dropping(m, n);
 	n->known_valid = known;
 	n->known = v;
 	if (known)

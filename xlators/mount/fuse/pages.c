@@ -32,6 +32,7 @@ static void drop_done(struct work *w)
 {
 	struct drop *d = container_of(w, struct drop, work);
 
+	d->mount->drops_done++;
 	if (d->then)
 		d->then(d->request);
 	inode_unref(d->inode);
@@ -43,13 +44,13 @@ void pages_drop(struct mount *m, struct inode *inode, uint64_t offset, struct re
 		void (*then)(struct request *waiting))
 {
 	/* no node: the kernel has forgotten it, and has no pages of it */
-	bool wanted = m->connected && node_find(m, inode);
-	struct drop *d = wanted ? malloc(sizeof *d) : NULL;
+	struct node *n = m->connected ? node_find(m, inode) : NULL;
+	struct drop *d = n ? malloc(sizeof *d) : NULL;
 
 	if (d && !m->drop_pool)
 		m->drop_pool = pool_new(xl_loop(m->xl), "gf-drop", 1);
 	if (!d || !m->drop_pool) {
-		if (wanted)
+		if (n)
 			log_error(m->xl->name, "no memory to drop old pages of a file");
 		free(d);
 		if (then)
@@ -65,6 +66,7 @@ void pages_drop(struct mount *m, struct inode *inode, uint64_t offset, struct re
 		.request = waiting,
 		.then = then,
 	};
+	n->dropped = ++m->drops_begun;
 	xl_busy(m->xl, 1);
 	work_post(m->drop_pool, &d->work);
 }

@@ -292,6 +292,46 @@ bool request_retry(struct request *r, int ret)
 	return true;
 }
 
+/*
+ * What is told ESTALE is tried again by the kernel, once, in the same system call, with names that it looks up
+ * again (LOOKUP_REVAL).  Who comes again has been led there by no name: by a descriptor, or the directory that
+ * it works in.
+ */
+void request_told_stale(struct request *r, const struct gfid *directory)
+{
+	struct mount *m = r->mount;
+	unsigned i = m->nr_stale++ % STALE_TOLD;
+
+	m->stale[i].pid = frame_identity(r->root)->pid;
+	m->stale[i].directory = *directory;
+	m->stale[i].ns = loop_now_ns(xl_loop(m->xl));
+}
+
+bool request_comes_again(struct request *r, const struct gfid *directory)
+{
+	const uint64_t second_ns = 1000000000;
+	uint32_t pid = frame_identity(r->root)->pid;
+	struct mount *m = r->mount;
+
+	for (unsigned i = 0; i < STALE_TOLD && i < m->nr_stale; i++) {
+		if (m->stale[i].pid != pid || !gfid_equal(&m->stale[i].directory, directory))
+			continue;
+		m->stale[i].pid = 0;
+		return loop_now_ns(xl_loop(m->xl)) - m->stale[i].ns < second_ns;
+	}
+	return false;
+}
+
+int request_in_directory(struct request *r, const struct inode *directory, int ret)
+{
+	if (ret != -ESTALE)
+		return ret;
+	if (request_comes_again(r, &directory->gfid))
+		return -ENOENT;
+	request_told_stale(r, &directory->gfid);
+	return ret;
+}
+
 bool request_name(struct request *r, const char *name)
 {
 	r->name = frame_strdup(r->root, name);

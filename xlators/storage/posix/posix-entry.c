@@ -217,7 +217,7 @@ static int making_run(struct posix_op *op, struct making *m)
 	if (ret == 0 && (gfid_is_none(&m->inode->gfid) || gfid_equal(&m->inode->gfid, &gfid_root)))
 		ret = -EINVAL;
 	if (ret == 0)
-		ret = posix_dir_get(p, &m->parent->gfid, &d);
+		ret = posix_dir_get_named(p, &m->parent->gfid, &d);
 	if (ret < 0)
 		return ret;
 	do
@@ -353,7 +353,7 @@ void posix_tmpfile_run(struct posix_op *op)
 	if (op->ret == 0 && (gfid_is_none(&a->inode->gfid) || gfid_equal(&a->inode->gfid, &gfid_root)))
 		op->ret = -EINVAL;
 	if (op->ret == 0)
-		op->ret = posix_dir_get(op->p, &a->parent->gfid, &d);
+		op->ret = posix_dir_get_named(op->p, &a->parent->gfid, &d);
 	if (op->ret < 0)
 		return;
 	do

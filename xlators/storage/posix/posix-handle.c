@@ -351,7 +351,7 @@ static int walk_verify(struct posix_dir *d, int fd, const struct gfid *g)
 	return 0;
 }
 
-int posix_dir_get(struct posix *p, const struct gfid *g, struct posix_dir **ret_dir)
+int posix_dir_get_named(struct posix *p, const struct gfid *g, struct posix_dir **ret_dir)
 {
 	struct posix_dir *d;
 	uint64_t generation;
@@ -376,12 +376,20 @@ int posix_dir_get(struct posix *p, const struct gfid *g, struct posix_dir **ret_
 	}
 	if (ret < 0) {
 		free(d);
-		*ret_dir = use_dir(p, g);
-		return *ret_dir ? 0 : ret == -EAGAIN ? -ESTALE : ret;
+		return ret == -EAGAIN ? -ESTALE : ret;
 	}
 	dircache_add(p->dirs, d, generation);
 	*ret_dir = d;
 	return 0;
+}
+
+int posix_dir_get(struct posix *p, const struct gfid *g, struct posix_dir **ret_dir)
+{
+	int ret = posix_dir_get_named(p, g, ret_dir);
+
+	if (ret < 0)
+		*ret_dir = use_dir(p, g);
+	return *ret_dir ? 0 : ret;
 }
 
 void posix_dir_put(struct posix *p, struct posix_dir *d)

@@ -169,9 +169,9 @@ void posix_rename_run(struct posix_op *op)
 		op->ret = posix_name_check(&a->newparent->gfid, a->newname, -EPERM);
 	if (op->ret < 0)
 		return;
-	op->ret = posix_dir_get(op->p, &a->oldparent->gfid, &from.dir);
+	op->ret = posix_dir_get_named(op->p, &a->oldparent->gfid, &from.dir);
 	if (op->ret == 0)
-		op->ret = posix_dir_get(op->p, &a->newparent->gfid, &to.dir);
+		op->ret = posix_dir_get_named(op->p, &a->newparent->gfid, &to.dir);
 	if (op->ret == 0)
 		op->ret = rename_between(op, &from, &to, a->flags);
 	posix_dir_put(op->p, to.dir);

@@ -341,7 +341,7 @@ static int remove_run(struct posix_op *op, struct inode *parent, const char *nam
 	int ret = posix_name_check(&parent->gfid, name, -ENOENT);
 
 	if (ret == 0)
-		ret = posix_dir_get(op->p, &parent->gfid, &d);
+		ret = posix_dir_get_named(op->p, &parent->gfid, &d);
 	if (ret < 0)
 		return ret;
 	ret = remove_in(op, d, name, directory, ret_attr);
@@ -410,7 +410,7 @@ void posix_link_run(struct posix_op *op)
 
 	op->ret = posix_name_check(&a->parent->gfid, a->name, -EPERM);
 	if (op->ret == 0)
-		op->ret = posix_dir_get(op->p, &a->parent->gfid, &d);
+		op->ret = posix_dir_get_named(op->p, &a->parent->gfid, &d);
 	if (op->ret < 0)
 		return;
 	/* op->type is the parent's; the handle shows whether it is a directory */

@@ -242,6 +242,9 @@ int  posix_handle_check(struct posix *p, const struct gfid *g, int dirfd, const 
 
 /* A directory by identity.  *ret is pinned until posix_dir_put().  0, -ESTALE, -ENOTDIR, -errno. */
 int  posix_dir_get(struct posix *p, const struct gfid *g, struct posix_dir **ret);
+/* The same, and -ESTALE for one that is only open still: nothing can be made or removed there, and a brick
+ * where nobody has it open says the same. */
+int  posix_dir_get_named(struct posix *p, const struct gfid *g, struct posix_dir **ret);
 void posix_dir_put(struct posix *p, struct posix_dir *d);		/* takes NULL */
 /* The directory that directory g is in, as the handle has it.  0, -ESTALE, -ENOTDIR, -errno. */
 int  posix_handle_parent(struct posix *p, const struct gfid *g, struct gfid *ret_parent);
