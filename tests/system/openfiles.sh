@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-3.0-or-later
-# Many open files (N=20000 in all) over a brick whose process may have 256 descriptors; what they cost in memory; who else
-# is served meanwhile; a client that opens until it may not.
+# Many open files (N=20000 in all) over a brick, and over a mirror, whose processes may have 256 descriptors; what they cost in
+# memory; who else is served meanwhile; a client that opens until it may not.
 
 if [ -z "${GF_OWN_MOUNTS:-}" ] && unshare --mount true 2>/dev/null; then
 	GF_OWN_MOUNTS=1 exec unshare --mount --propagation private "$0" "$@"
@@ -10,7 +10,7 @@ fi
 
 need_mount
 need prlimit
-need_xlator storage/posix features/posix-locks protocol/client protocol/server
+need_xlator storage/posix features/posix-locks protocol/client protocol/server cluster/afr
 openfiles=${GF_OPENFILES:-$PWD/tests/system/openfiles}
 [ -x "$openfiles" ] || skip "no $openfiles (make check builds it)"
 need_brickcheck
@@ -19,7 +19,7 @@ if is_sanitized; then N=${N:-2000}; else N=${N:-20000}; fi
 PROCESSES=4
 DESCRIPTORS=256
 cd "$TMP" || die "no $TMP"
-mkdir brick mnt other
+mkdir mnt other
 
 rss_kib()
 {
@@ -33,8 +33,12 @@ descriptors()
 
 report()
 {
-	printf '   %-26s brick %6d KiB, %3d descriptors; client %6d KiB\n' "$1" "$(rss_kib "$brick_pid")" \
-		"$(descriptors "$brick_pid")" "$(rss_kib "$client_pid")"
+	local brick_pid
+
+	for brick_pid in "${brick_pids[@]}"; do
+		printf '   %-26s brick %6d KiB, %3d descriptors; client %6d KiB\n' "$1" "$(rss_kib "$brick_pid")" \
+			"$(descriptors "$brick_pid")" "$(rss_kib "$client_pid")"
+	done
 }
 
 # limited_daemon NAME ARGUMENTS...: as start_daemon, with few descriptors.
@@ -63,72 +67,141 @@ somebody_works()
 		[ "$(ls "$1" | wc -l)" -eq 2 ] && truncate -s 1 "$1/file" && chmod 600 "$1/moved" && rm -r "$1"
 }
 
-free_port
+# serve BRICK: $port, one more of $brick_pids
+serve()
 {
-	posix_volume posix "$TMP/brick"
-	printf 'volume brick\n  type features/posix-locks\n  subvolumes posix\nend-volume\n'
-	server_volume "$port" brick
-} >server.vol
-client_volume remote "$port" brick >client.vol
-limited_daemon server -f server.vol || die "the server does not start"
-brick_pid=$pid
-start_mount client client.vol "$TMP/mnt" || die "no mount"
-client_pid=$pid
-start_mount other client.vol "$TMP/other" || die "no second mount"
+	mkdir "$1"
+	free_port
+	{
+		posix_volume posix "$TMP/$1"
+		printf 'volume brick\n  type features/posix-locks\n  subvolumes posix\nend-volume\n'
+		server_volume "$port" brick
+	} >"$1.vol"
+	limited_daemon "$1" -f "$TMP/$1.vol" || die "the server of $1 does not start"
+	brick_pids+=("$pid")
+}
 
-note "$N open files, in $PROCESSES processes"
-report fresh
-pids=()
-for ((p = 0; p < PROCESSES; p++)); do
-	mkdir "mnt/$p"
-	mkfifo "go.$p"
-	"$openfiles" "mnt/$p" $((N / PROCESSES)) <"go.$p" >"said.$p" &
-	pids+=($!)
-	at_exit "kill -KILL $! 2>/dev/null"
-	exec {go[p]}>"go.$p"
-done
-must_wait_for 300 all_said open
-report "$N open"
-check test "$(descriptors "$brick_pid")" -lt "$DESCRIPTORS"
-check somebody_works other/somebody
-for ((p = 0; p < PROCESSES; p++)); do
-	echo >&"${go[p]}"
-done
-while ! all_said used; do
-	check somebody_works other/somebody
-	for p in "${pids[@]}"; do
-		dead "$p" && die "a process has ended: $(cat said.*)"
+mount_both()
+{
+	start_mount "$1" client.vol "$TMP/mnt" || die "no mount"
+	client_pid=$pid
+	start_mount "other-$1" client.vol "$TMP/other" || die "no second mount"
+}
+
+bounded_descriptors()
+{
+	local brick_pid
+
+	for brick_pid in "${brick_pids[@]}"; do
+		check test "$(descriptors "$brick_pid")" -lt "$DESCRIPTORS"
 	done
-	[ "$SECONDS" -lt 600 ] || die "it takes too long"
-done
-report "all of them used"
-check test "$(descriptors "$brick_pid")" -lt "$DESCRIPTORS"
-is_sanitized || check test "$(rss_kib "$brick_pid")" -le $((16384 + N))
-is_sanitized || check test "$(rss_kib "$client_pid")" -le $((16384 + 2 * N))
-for ((p = 0; p < PROCESSES; p++)); do
-	echo >&"${go[p]}"
-	eval "exec ${go[p]}>&-"
-	wait "${pids[p]}" || fail "process $p: $(cat "said.$p")"
-done
-report "all of them closed"
+}
 
-note "a client that opens files until it may not"
-mkdir mnt/greedy
-expect 0 '^EMFILE after [0-9]+$' prlimit --nofile=1000:1000 "$openfiles" -l mnt/greedy
-check somebody_works other/somebody
-umount mnt other || fail umount
+bounded_memory()
+{
+	local brick_pid
 
-note "max-open-files"
-stop_pid "$brick_pid"
-sed -i 's|  subvolumes brick|  option max-open-files 100\n&|' server.vol
-limited_daemon server2 -f server.vol || die "the server does not start"
-brick_pid=$pid
-start_mount client2 client.vol "$TMP/mnt" || die "no mount"
-start_mount other2 client.vol "$TMP/other" || die "no second mount"
-expect 0 '^ENFILE after (99|100)$' "$openfiles" -l mnt/greedy
-check somebody_works other/somebody
-expect 0 '^ENFILE after (99|100)$' "$openfiles" -l mnt/greedy
-umount mnt other || fail umount
-stop_pid "$brick_pid"
-brick_is_whole brick
+	is_sanitized && return
+	for brick_pid in "${brick_pids[@]}"; do
+		check test "$(rss_kib "$brick_pid")" -le $((16384 + $1))
+	done
+	check test "$(rss_kib "$client_pid")" -le $((16384 + 2 * $1))
+}
+
+# open_many NUMBER: all of them are used, and closed, while somebody else works.
+open_many()
+{
+	local n=$1 p pids=() go=()
+
+	note "$n open files, in $PROCESSES processes"
+	report fresh
+	for ((p = 0; p < PROCESSES; p++)); do
+		mkdir "mnt/$p"
+		mkfifo "go.$p"
+		"$openfiles" "mnt/$p" $((n / PROCESSES)) <"go.$p" >"said.$p" &
+		pids+=($!)
+		at_exit "kill -KILL $! 2>/dev/null"
+		exec {go[p]}>"go.$p"
+	done
+	must_wait_for 300 all_said open
+	report "$n open"
+	bounded_descriptors
+	check somebody_works other/somebody
+	for ((p = 0; p < PROCESSES; p++)); do
+		echo >&"${go[p]}"
+	done
+	while ! all_said used; do
+		check somebody_works other/somebody
+		for p in "${pids[@]}"; do
+			dead "$p" && die "a process has ended: $(cat said.*)"
+		done
+		[ "$SECONDS" -lt 600 ] || die "it takes too long"
+	done
+	report "all of them used"
+	bounded_descriptors
+	bounded_memory "$n"
+	for ((p = 0; p < PROCESSES; p++)); do
+		echo >&"${go[p]}"
+		eval "exec ${go[p]}>&-"
+		wait "${pids[p]}" || fail "process $p: $(cat "said.$p")"
+	done
+	report "all of them closed"
+	rm -rf mnt/[0-9]* "go."* "said."*
+}
+
+# greedy ERROR: who opens until it may not is told so, and nobody else notices.
+greedy()
+{
+	mkdir -p mnt/greedy
+	expect 0 "^$1\$" "${@:2}" "$openfiles" -l mnt/greedy
+	check somebody_works other/somebody
+}
+
+one_brick()
+{
+	note "one brick"
+	brick_pids=()
+	serve brick
+	client_volume remote "$port" brick >client.vol
+	mount_both client
+	open_many "$N"
+	note "a client that opens files until it may not"
+	greedy 'EMFILE after [0-9]+' prlimit --nofile=1000:1000
+	umount mnt other || fail umount
+	note "max-open-files"
+	stop_pid "${brick_pids[0]}"
+	sed -i 's|  subvolumes brick|  option max-open-files 100\n&|' brick.vol
+	limited_daemon brick2 -f brick.vol || die "the server does not start"
+	brick_pids=("$pid")
+	mount_both client2
+	greedy 'ENFILE after (99|100)'
+	greedy 'ENFILE after (99|100)'
+	umount mnt other || fail umount
+	stop_pid "${brick_pids[0]}"
+	brick_is_whole brick
+}
+
+# A quarter is enough: each brick has all of them.
+mirror()
+{
+	note "a mirror"
+	brick_pids=()
+	serve left
+	client_volume left "$port" brick >client.vol
+	serve right
+	{ client_volume right "$port" brick; afr_volume mirror left right; } >>client.vol
+	mount_both mirror
+	open_many $((N / 4))
+	greedy 'EMFILE after [0-9]+' prlimit --nofile=1000:1000
+	umount mnt other || fail umount
+	! grep -h 'is out' mirror.log other-mirror.log || fail "a brick was put out"
+	for pid in "${brick_pids[@]}"; do
+		stop_pid "$pid"
+	done
+	brick_is_whole left
+	brick_is_whole right
+}
+
+one_brick
+mirror
 finish
