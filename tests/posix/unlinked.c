@@ -355,11 +355,58 @@ static void many(void)
 		OK(close(fds[i]));
 }
 
+/* ---- names that others make and remove all the time: they are there or not, and nothing else ---- */
+
+enum { WHO_REMOVE = 3, WHO_USE = 2, ROUNDS = 200 };
+
+static int use_by_name(int how, const char *own)
+{
+	char c[8];
+	int ret;
+
+	switch (how) {
+	case 0: ret = open("name", O_RDONLY); break;
+	case 1: ret = open("name", O_RDWR); break;
+	case 2: return chmod("name", 0600);
+	case 3: return truncate("name", 3);
+	case 4: return setxattr("name", "user.a", "b", 1, 0);
+	case 5: ret = getxattr("name", "user.a", c, sizeof c); return ret < 0 && errno == ENODATA ? 0 : ret;
+	case 6: return listxattr("name", c, sizeof c);
+	case 7: return chown("name", 1, 1);
+	case 8: return utimensat(AT_FDCWD, "name", NULL, 0);
+	case 9: return access("name", X_OK) < 0 && errno != EACCES ? -1 : 0;
+	default: ret = link("name", own); return ret < 0 ? ret : unlink(own);
+	}
+	return ret < 0 ? ret : close(ret);
+}
+
+static void come_or_go(int me)
+{
+	char own[16];
+
+	snprintf(own, sizeof own, "own%d", me);
+	for (int i = 0; me < WHO_USE && i < 11 * ROUNDS; i++)
+		if (use_by_name(i / ROUNDS, own) < 0 && errno != ENOENT)
+			return posix_failed(__FILE__, __LINE__, "a name is there or not");
+	if (me < WHO_USE)
+		put("enough", "");
+	while (me >= WHO_USE && !exists("enough")) {
+		put(own, "x");
+		OK(rename(own, "name"));
+		CHECK(unlink("name") == 0 || errno == ENOENT);
+	}
+}
+
+static void coming_and_going(void)
+{
+	as_processes(WHO_USE + WHO_REMOVE, come_or_go);
+}
+
 const struct posix_case posix_cases[] = {
 	POSIX_CASE(unlinked),	  POSIX_CASE(replaced),	       POSIX_CASE(opened_again),
 	POSIX_CASE(by_proc),	  POSIX_CASE(path_descriptor), POSIX_CASE(one_of_many),
 	POSIX_CASE(mapped),	  POSIX_CASE(space_comes_back), POSIX_CASE(removed_directory),
 	POSIX_CASE(replaced_directory), POSIX_CASE(removed_working_directory),
-	POSIX_CASE(other_kinds),  POSIX_CASE(many),
+	POSIX_CASE(other_kinds),  POSIX_CASE(many),	       POSIX_CASE(coming_and_going),
 	{ 0 },
 };

@@ -68,8 +68,6 @@ static void open_done(struct frame *f, int child, int ret, const struct open_rep
 	struct mount *m = r->mount;
 
 	if (ret < 0) {
-		if (ret == -ESTALE)
-			request_told_stale(r, &gfid_none);
 		handle_free(m, r->handle);
 		return request_error(r, ret);
 	}
@@ -105,7 +103,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	/* What lost its last name here is known by no name here.  One that comes again may open what has none any
 	 * more: through /proc/self/fd it comes for the same file.  The first time it may not, or a name that another
 	 * host has given to another file would open the old one, as long as that is kept by somebody. */
-	if ((n && n->gone) || request_comes_again(r, &gfid_none))
+	if ((n && n->gone) || r->again)
 		a.flags |= OPEN_NAMELESS;
 	wind_open(r->root, 0, &a, open_done);
 }
@@ -118,7 +116,7 @@ static void created(struct request *r, int ret, const struct attr *attr, const s
 
 	if (ret >= 0 && !attr_present(attr))
 		ret = -EIO;
-	int err = ret < 0 ? request_in_directory(r, r->inode, ret) : entry_fill(m, r->other, attr, &e);
+	int err = ret < 0 ? ret : entry_fill(m, r->other, attr, &e);
 	if (err) {
 		handle_free(m, r->handle);
 		/* Somebody else made the name after the kernel looked.  Told that what it knows

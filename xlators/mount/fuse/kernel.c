@@ -110,7 +110,8 @@ void kernel_request(struct mount *m, char **at, size_t *size)
 	const void *body = h + 1;
 
 	m->said = (struct kernel_said){
-		.init = h->opcode == FUSE_INIT, .checked = is_checked(h->opcode)
+		.init = h->opcode == FUSE_INIT, .checked = is_checked(h->opcode),
+		.by_name = is_checked(h->opcode) ? 0 : h->opcode,
 	};
 	switch (h->opcode) {
 	case FUSE_INIT:

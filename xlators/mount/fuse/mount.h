@@ -88,12 +88,21 @@ struct handle {
 
 /* What the request that is being processed says besides what libfuse tells (kernel.c). */
 struct kernel_said {
+	uint32_t by_name;		/* the FUSE_* of what may be about a name; 0: of an open file */
 	bool init;
 	bool tmpfile;			/* a CREATE: without a name */
 	bool statx, now;		/* a GETATTR: is to be answered by kernel_statx(); nothing
 					 * that is remembered will do */
 	bool kill_priv;			/* the caller has no CAP_FSETID */
 	bool checked;			/* about an open file: permissions were checked by the open */
+};
+
+/* Who was told ESTALE, and may come again (request.c). */
+struct told {
+	uint32_t pid;			/* 0: nobody */
+	uint32_t by_name;		/* of kernel_said */
+	uint64_t ns;			/* when */
+	bool looked_up;			/* a name, since then */
 };
 
 enum { STALE_TOLD = 64 };
@@ -117,11 +126,7 @@ struct mount {
 		struct gfid gfid;
 		uint32_t pid;
 	} lost_capability;
-	struct {			/* who was told ESTALE, and may come again (request.c) */
-		uint32_t pid;
-		struct gfid directory;	/* none: by an open */
-		uint64_t ns;
-	} stale[STALE_TOLD];
+	struct told stale[STALE_TOLD];
 	unsigned nr_stale;
 	uint64_t wanted;		/* FUSE_* of INIT that libfuse does not know of */
 	bool maps_direct;		/* the kernel maps files that bypass its pages */
@@ -184,6 +189,8 @@ struct request {
 	uint64_t id;
 	const struct lock *lock;	/* in the arena of the call */
 	uint64_t start_ns;
+	uint32_t by_name;		/* of kernel_said */
+	bool again, looked_up;		/* the kernel comes with it again: it was told ESTALE; after a lookup */
 	bool appends;			/* write: to the end, wherever that is */
 	bool plus, cancelled, interrupted, lock_wait, statx;
 };
@@ -242,19 +249,12 @@ static inline bool reply_lost(const struct mount *m, int reply_ret)
 {
 	return reply_ret < 0 || !m->connected;
 }
-/* Answers 0 or -errno, and ends. */
+/* Answers 0 or -errno, and ends.  (-ESTALE of something that the kernel comes with again is -ENOENT.) */
 void request_error(struct request *r, int err);
 /* An operation on the object failed: is there an open file of it, r->fd from now on, to try
  * again with?  For objects that have lost their last name; the kernel does not say which file
  * fchmod(2) and others came from. */
 bool request_retry(struct request *r, int ret);
-/* The process of r is told ESTALE by an open, or by a change in this directory. */
-void request_told_stale(struct request *r, const struct gfid *directory);
-/* Was it told that within a second, so that it is the second time now? */
-bool request_comes_again(struct request *r, const struct gfid *directory);
-/* The answer of a change of names in the directory: ENOENT for one that is gone, as the kernel says it of
- * what was removed here. */
-int request_in_directory(struct request *r, const struct inode *directory, int ret);
 /* Copies a name into the call.  False: there was no memory, r was answered. */
 bool request_name(struct request *r, const char *name);
 /* The gfid for what a change creates. */

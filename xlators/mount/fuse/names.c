@@ -146,7 +146,7 @@ static void make_done(struct frame *f, int ret, const struct attr *attr, const s
 	struct request *r = request_answered(f, &ret);
 
 	if (ret < 0)
-		return request_error(r, request_in_directory(r, r->inode, ret));
+		return request_error(r, ret);
 	node_changed(r->mount, r->inode, NULL, parent, r->changes);
 	request_entry(r, attr);
 }
@@ -212,7 +212,7 @@ static void link_done(struct frame *f, int child, int ret, const struct link_rep
 	struct request *r = request_answered(f, &ret);
 
 	if (ret < 0)
-		return request_error(r, request_in_directory(r, r->other, ret));
+		return request_error(r, ret);
 	node_changed(r->mount, r->other, NULL, &reply->parent, r->changes);
 	request_entry(r, &reply->attr);
 }
@@ -236,7 +236,7 @@ static void remove_done(struct frame *f, int ret, const struct attr *attr,
 	struct request *r = request_answered(f, &ret);
 
 	if (ret < 0)
-		return request_error(r, request_in_directory(r, r->inode, ret));
+		return request_error(r, ret);
 	node_changed(r->mount, r->inode, NULL, parent, r->changes);
 	node_changed_attr(r->mount, attr, r->changes);
 	request_error(r, 0);
@@ -276,7 +276,7 @@ static void rename_done(struct frame *f, int child, int ret, const struct rename
 	struct request *r = request_answered(f, &ret);
 
 	if (ret < 0)
-		return request_error(r, request_in_directory(r, r->other, ret));
+		return request_error(r, ret);
 	node_changed(r->mount, r->inode, NULL, &reply->oldparent, r->changes);
 	if (r->other != r->inode)
 		node_changed(r->mount, r->other, NULL, &reply->newparent, r->changes);

@@ -26,6 +26,7 @@
 #include "config.h"
 
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -197,6 +198,70 @@ void request_unheard(struct request *r)
 		node_unknown(r->mount, r->other);
 }
 
+/* ---- what the kernel tries again ---- */
+
+/*
+ * A system call that is told ESTALE is tried once more by the kernel, with names that it looks up again
+ * (LOOKUP_REVAL): another host, or a process here, has removed or replaced what the name was when it was looked
+ * up.  When that happens again, or who comes was led there by the directory that he works in, it is not there:
+ * ENOENT, as on a disk.  Without a lookup in between it was about no name, but a file handle or a descriptor.
+ */
+static struct told *told_before(struct request *r, uint32_t by_name)
+{
+	const uint64_t second_ns = 1000000000;
+	uint32_t pid = frame_identity(r->root)->pid;
+	struct mount *m = r->mount;
+
+	for (unsigned i = 0; i < STALE_TOLD && i < m->nr_stale; i++) {
+		struct told *t = &m->stale[i];
+
+		if (t->pid == pid && (!by_name || t->by_name == by_name) &&
+		    loop_now_ns(xl_loop(m->xl)) - t->ns < second_ns)
+			return t;
+	}
+	return NULL;
+}
+
+static void note_by_name(struct request *r)
+{
+	struct told *t;
+
+	r->by_name = r->mount->said.by_name;
+	if (!r->by_name || !r->mount->nr_stale || !(t = told_before(r, r->by_name == FUSE_LOOKUP ? 0 : r->by_name)))
+		return;
+	if (r->by_name == FUSE_LOOKUP) {
+		t->looked_up = true;
+		return;
+	}
+	r->again = true;
+	r->looked_up = t->looked_up;
+	t->pid = 0;
+}
+
+static int stale(struct request *r)
+{
+	struct mount *m = r->mount;
+
+	if (r->again)
+		return r->looked_up ? -ENOENT : -ESTALE;
+	/* a lookup on the way to what is tried again */
+	if (r->by_name == FUSE_LOOKUP && told_before(r, 0))
+		return -ENOENT;
+	m->stale[m->nr_stale++ % STALE_TOLD] = (struct told){
+		.pid = frame_identity(r->root)->pid, .by_name = r->by_name, .ns = loop_now_ns(xl_loop(m->xl)),
+	};
+	return -ESTALE;
+}
+
+/* A lookup: so the open on whose way it is ends there.  (Before a name is made there is nothing, too.) */
+static void found_nothing(struct request *r)
+{
+	struct told *t = told_before(r, FUSE_OPEN);
+
+	if (t)
+		t->pid = 0;
+}
+
 struct request *request_new(fuse_req_t req, fuse_ino_t ino)
 {
 	struct mount *m = fuse_req_userdata(req);
@@ -228,6 +293,7 @@ struct request *request_new(fuse_req_t req, fuse_ino_t ino)
 	r->inode = inode_ref(inode);
 	r->changes = m->changes;
 	r->start_ns = loop_now_ns(xl_loop(m->xl));
+	note_by_name(r);
 	if (!timer_active(&m->check_timer))
 		timer_start(&m->check_timer, xl_loop(m->xl), CHECK_MS, check_requests);
 	LIST_INSERT_HEAD(&m->requests, r, link);
@@ -277,6 +343,10 @@ void request_end(struct request *r)
 void request_error(struct request *r, int err)
 {
 	assert(err <= 0);
+	if (err == -ESTALE && r->req && r->by_name)
+		err = stale(r);
+	else if (err && r->by_name == FUSE_LOOKUP)
+		found_nothing(r);
 	if (r->req)
 		fuse_reply_err(r->req, -err);
 	request_end(r);
@@ -290,46 +360,6 @@ bool request_retry(struct request *r, int ret)
 		return false;
 	r->fd = fd_ref(LIST_FIRST(&n->handles)->fd);
 	return true;
-}
-
-/*
- * What is told ESTALE is tried again by the kernel, once, in the same system call, with names that it looks up
- * again (LOOKUP_REVAL).  Who comes again has been led there by no name: by a descriptor, or the directory that
- * it works in.
- */
-void request_told_stale(struct request *r, const struct gfid *directory)
-{
-	struct mount *m = r->mount;
-	unsigned i = m->nr_stale++ % STALE_TOLD;
-
-	m->stale[i].pid = frame_identity(r->root)->pid;
-	m->stale[i].directory = *directory;
-	m->stale[i].ns = loop_now_ns(xl_loop(m->xl));
-}
-
-bool request_comes_again(struct request *r, const struct gfid *directory)
-{
-	const uint64_t second_ns = 1000000000;
-	uint32_t pid = frame_identity(r->root)->pid;
-	struct mount *m = r->mount;
-
-	for (unsigned i = 0; i < STALE_TOLD && i < m->nr_stale; i++) {
-		if (m->stale[i].pid != pid || !gfid_equal(&m->stale[i].directory, directory))
-			continue;
-		m->stale[i].pid = 0;
-		return loop_now_ns(xl_loop(m->xl)) - m->stale[i].ns < second_ns;
-	}
-	return false;
-}
-
-int request_in_directory(struct request *r, const struct inode *directory, int ret)
-{
-	if (ret != -ESTALE)
-		return ret;
-	if (request_comes_again(r, &directory->gfid))
-		return -ENOENT;
-	request_told_stale(r, &directory->gfid);
-	return ret;
 }
 
 bool request_name(struct request *r, const char *name)
