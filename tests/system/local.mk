@@ -18,6 +18,8 @@ system_tests += tests/system/bounds.sh
 system_tests += tests/system/unlinked.sh
 system_tests += tests/system/stable.sh
 system_tests += tests/system/together.sh
+system_tests += tests/system/disks.sh
+system_tests += tests/system/nfs.sh
 TESTS += $(system_tests)
 # by hand: of cluster/replicate, which is not finished
 EXTRA_DIST += tests/system/replicate.sh
@@ -26,6 +28,9 @@ check_DATA += inst/stamp
 
 # what programs on two hosts do, for together.sh
 EXTRA_DIST += tests/system/together.py
+
+# an NFS client, for nfs.sh
+EXTRA_DIST += tests/system/nfs3.py
 
 # signals to those who wait for a stopped brick, for signals.sh
 check_PROGRAMS += tests/system/interrupt
