@@ -407,6 +407,7 @@ const struct posix_case posix_cases[] = {
 	POSIX_CASE(by_proc),	  POSIX_CASE(path_descriptor), POSIX_CASE(one_of_many),
 	POSIX_CASE(mapped),	  POSIX_CASE(space_comes_back), POSIX_CASE(removed_directory),
 	POSIX_CASE(replaced_directory), POSIX_CASE(removed_working_directory),
-	POSIX_CASE(other_kinds),  POSIX_CASE(many),	       POSIX_CASE(coming_and_going),
+	POSIX_CASE(other_kinds),  POSIX_CASE(many),
+	{ .name = "coming_and_going", .run = coming_and_going, .limit_s = 300 },
 	{ 0 },
 };
