@@ -390,5 +390,5 @@ afr_volume()
 	local name=$1
 
 	shift
-	printf 'volume %s\n  type %s\n  subvolumes %s\nend-volume\n' "$name" "${GF_MIRROR:-cluster/afr}" "$*"
+	printf 'volume %s\n  type cluster/afr\n  subvolumes %s\nend-volume\n' "$name" "$*"
 }

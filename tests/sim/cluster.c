@@ -3,7 +3,7 @@
  * cluster.c - a client with cluster/afr, two servers with storage/posix, and applications, in one process on a simulated
  * loop: delays and order come from a seed, and the same seed gives the same run.
  *
- *	cluster [--seed N] [--count N] [--operations N] [--cut] [--mirror TYPE]
+ *	cluster [--seed N] [--count N] [--operations N] [--cut]
  *
  * After each run: what was acknowledged is on every member, and the bricks are equal.  --cut breaks the connection
  * to one brick on the way; then the other must have everything.  Each seed runs twice, and the two
@@ -24,7 +24,7 @@
 static const char *const path[] = {
 	BUILDDIR "/xlators/storage/posix/.libs", BUILDDIR "/xlators/features/posix-locks/.libs",
 	BUILDDIR "/xlators/performance/io-threads/.libs", BUILDDIR "/xlators/protocol/.libs",
-	BUILDDIR "/xlators/cluster/afr/.libs", BUILDDIR "/xlators/cluster/replicate/.libs",
+	BUILDDIR "/xlators/cluster/afr/.libs",
 	BUILDDIR "/xlators/features/replica/.libs", NULL
 };
 static const struct xlator_type *const builtin[] = { &sim_application, &sim_timeless, NULL };
@@ -42,10 +42,9 @@ static const char client_text[] =
 	"option remote-subvolume iot end-volume\n"
 	"volume t0 type sim/timeless subvolumes r0 end-volume\n"
 	"volume t1 type sim/timeless subvolumes r1 end-volume\n"
-	"volume mirror type %s subvolumes t0 t1 end-volume\n";
+	"volume mirror type cluster/afr subvolumes t0 t1 end-volume\n";
 
 static uint64_t current_seed;
-static const char *mirror_type = "cluster/afr";
 
 void die(const char *fmt, ...)
 {
@@ -124,8 +123,7 @@ static uint64_t run(uint64_t seed, uint32_t operations, bool cut)
 		snprintf(text, sizeof text, server_text, c.dir, i, i);
 		c.servers[i] = build(&c, text, NULL);
 	}
-	snprintf(text, sizeof text, client_text, mirror_type);
-	c.client = build(&c, text, "sim/application");
+	c.client = build(&c, client_text, "sim/application");
 	c.app = c.client->top;
 	c.client->ctx = &c;
 	c.client->on_event = on_event;
@@ -174,8 +172,6 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--cut") == 0)
 			cut = true;
-		else if (i + 1 < argc && strcmp(argv[i], "--mirror") == 0)
-			mirror_type = argv[++i];
 		else if (i + 1 < argc && strcmp(argv[i], "--seed") == 0)
 			seed = strtoull(argv[++i], NULL, 0);
 		else if (i + 1 < argc && strcmp(argv[i], "--count") == 0)

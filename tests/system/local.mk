@@ -20,9 +20,8 @@ system_tests += tests/system/stable.sh
 system_tests += tests/system/together.sh
 system_tests += tests/system/disks.sh
 system_tests += tests/system/nfs.sh
+system_tests += tests/system/afr.sh
 TESTS += $(system_tests)
-# by hand: of cluster/replicate, which is not finished
-EXTRA_DIST += tests/system/replicate.sh
 EXTRA_DIST += $(system_tests) tests/functions.sh tests/README tests/system/README
 check_DATA += inst/stamp
 

@@ -3,8 +3,7 @@ SCRIPT = tests/xlator/script.c tests/xlator/script.h tests/unit/unit.h
 SCRIPT_CFLAGS = $(UNIT_CFLAGS) -Wno-unused-parameter -DXLATOR_BUILD_DIR='"$(abs_builddir)"'
 
 SCRIPT_TESTS = tests/unit/test_call tests/unit/test_inode tests/unit/test_graph tests/unit/test_xlator \
-	tests/xlator/test_afr tests/xlator/test_afr_away tests/xlator/test_afr_random tests/xlator/test_afr_ops \
-	tests/xlator/test_locks tests/xlator/test_small tests/xlator/test_no_memory
+	tests/xlator/test_locks tests/xlator/test_small
 check_PROGRAMS += $(SCRIPT_TESTS)
 TESTS += $(SCRIPT_TESTS)
 

@@ -386,7 +386,7 @@ TEST(many_at_once)
 /* A kill in the middle of a write, at every byte: the state is the one before or the one after. */
 TEST(torn)
 {
-	static uint8_t before[2][SLOT], after[2][SLOT], torn[SLOT];
+	static uint8_t before[2][SLOT], after[2][SLOT], mixed[SLOT];
 	int changed = -1, nr_old = 0, nr_new = 0;
 
 	ck_assert_int_eq(try_open(), 0);
@@ -405,9 +405,9 @@ TEST(torn)
 	}
 	ck_assert_int_ge(changed, 0);
 	for (size_t n = 0; n <= SLOT; n += n < 160 || n >= SLOT - 64 ? 1 : 32) {
-		memcpy(torn, after[changed], n);
-		memcpy(torn + n, before[changed] + n, SLOT - n);
-		file_bytes(changed, torn, true);
+		memcpy(mixed, after[changed], n);
+		memcpy(mixed + n, before[changed] + n, SLOT - n);
+		file_bytes(changed, mixed, true);
 		ck_assert_msg(try_open() == 0, "%zu bytes: %s", n, error);
 		uint64_t round = register_get(r)->promised.round;
 		ck_assert(round == 2 || round == 3);

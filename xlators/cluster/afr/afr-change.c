@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * afr-change.c - what goes to all members at once: changes, syncs, opens, statfs.
+ * afr-change.c - a change: home first, then the other members, then the answer, then (afr-commit.c) the commit.
  *
- *	change:  wait for checks and marks -> mark who is away -> open where missing
- *	         -> all members in parallel -> compare -> put out who failed or differs (and wait for the mark) -> answer
+ *	keys     changes of ours on the same key go one after the other
+ *	home     executes it when the key is free there, and says its place in the order
+ *	others   all full and joining members at once, in that order
+ *	answer   when every full member of the view that we hold now has the same result, in that view
  *
- * Comparing.  The *law* is the lowest member with a usable answer.  An answer is not usable when
- * the child failed by itself (lost connection, I/O error, full disk, fewer bytes) while another did
- * the same operation; then that child is out.  A member whose usable answer is another than the
- * law's has another state: it is out too.  All clients have the same order of children and so the
- * same law, which is why a race of two clients never leaves both bricks in use with different
- * contents.
+ * Whatever goes wrong - a member that is gone, another view, a doubt - is mended first (afr-view.c, afr-settle.c); then the
+ * change begins again with the same txn at home, which answers from its journal.  An error of home ends it: nobody else has seen it.
  */
 #include <fcntl.h>
 #include <limits.h>
 
 #include "afr.h"
+
+static void change_begin(struct frame *f);
 
 bool afr_is_environment_error(int err)
 {
@@ -23,7 +23,7 @@ bool afr_is_environment_error(int err)
 	case ENOTCONN: case EIO: case ENOSPC: case EROFS: case EDQUOT: case ENOMEM: case EMFILE:
 	case ENFILE: case ETIMEDOUT: case ECONNRESET: case EBADFD: case EBADF: case ENODEV:
 	case ENXIO: case EUCLEAN: case ESHUTDOWN: case ENOSYS: case EPROTO: case EREMOTEIO:
-	case ENOLINK:
+	case ENOLINK: case ENOBUFS:
 		return true;
 	}
 	return false;
@@ -33,9 +33,117 @@ bool afr_failed_by_itself(const struct frame *f, int err)
 {
 	struct fd *fds[2];
 
-	/* An open file that could not be opened again after a lost connection: it has no name any
-	 * more. */
-	return afr_is_environment_error(err) || (err == -ESTALE && afr_fds_of(f, fds) > 0);
+	return afr_is_environment_error(err) || repl_is_refusal(err) || (err == -ESTALE && afr_fds_of(f, fds) > 0);
+}
+
+/* Of home: a disk that fails.  That it is full is told to the caller: nothing has happened anywhere. */
+static bool is_broken_disk(int err)
+{
+	return err == -EIO || err == -EROFS || err == -EUCLEAN || err == -ENODEV || err == -ENXIO;
+}
+
+/* ---- as whom ---- */
+
+void afr_identity_begin(struct frame *f)
+{
+	struct afr *afr = f->xl->priv;
+	struct afr_local *local = frame_data(f);
+
+	if (!local->caller) {
+		local->id = *frame_identity(f);
+		local->caller = frame_set_identity(f, &local->id);
+		if (!local->id.client)
+			local->id.client = afr->xl->graph->client_id;
+	}
+	local->id.view = afr->view_name;
+	local->id.grant = 0;
+}
+
+static void identity_end(struct frame *f)
+{
+	struct afr_local *local = frame_data(f);
+
+	if (local->caller)
+		frame_set_identity(f, local->caller);
+	local->caller = NULL;
+}
+
+void afr_fail(struct frame *f, int err)
+{
+	identity_end(f);
+	fail(f, err);
+}
+
+void afr_unwind_any(struct frame *f, int ret, const void *reply)
+{
+	identity_end(f);
+	unwind_any(f, ret, reply);
+}
+
+bool afr_refused(struct frame *f, int child, int ret)
+{
+	struct afr *afr = f->xl->priv;
+
+	if (ret == REPL_OTHER_VIEW) {
+		afr_view_doubtful(afr, child);
+		return true;
+	}
+	if (ret == REPL_IN_DOUBT || ret == REPL_CONFLICT) {
+		afr_settle(afr);
+		return true;
+	}
+	return false;
+}
+
+/* ---- keys: ours go one after the other ---- */
+
+static struct afr_key_bucket *bucket_of(struct afr *afr, const struct repl_key *key)
+{
+	uint64_t h;
+
+	memcpy(&h, key->id.b + 8, sizeof h);
+	return &afr->keys[h % (sizeof afr->keys / sizeof afr->keys[0])];
+}
+
+static bool is_taken(struct afr *afr, const struct repl_key *key)
+{
+	const struct afr_key *k;
+
+	LIST_FOREACH(k, bucket_of(afr, key), link)
+		if (repl_key_equal(&k->key, key) && !(k->key.shared && key->shared))
+			return true;
+	return false;
+}
+
+static bool take_keys(struct frame *f)
+{
+	struct afr *afr = f->xl->priv;
+	struct afr_local *local = frame_data(f);
+	struct repl_key keys[REPL_KEYS_MAX];
+	int nr = repl_keys(f->op, f->args, keys);
+
+	for (int i = 0; i < nr; i++)
+		if (is_taken(afr, &keys[i]))
+			return false;
+	for (int i = 0; i < nr; i++) {
+		local->key[i].key = keys[i];
+		local->key[i].local = local;
+		LIST_INSERT_HEAD(bucket_of(afr, &keys[i]), &local->key[i], link);
+	}
+	local->nr_keys = nr;
+	local->has_keys = true;
+	return true;
+}
+
+static void drop_keys(struct frame *f)
+{
+	struct afr_local *local = frame_data(f);
+
+	for (int i = 0; i < local->nr_keys; i++)
+		LIST_REMOVE(&local->key[i], link);
+	if (local->nr_keys)
+		afr_wake(f->xl->priv);
+	local->nr_keys = 0;
 }
 
 /* ---- gathering ---- */
@@ -51,17 +159,21 @@ static void gather_done(struct frame *f, int child, int ret, const void *reply)
 		local->next(f);
 }
 
-void afr_gather(struct frame *f, uint64_t mask, void (*next)(struct frame *f))
+static bool gather_begin(struct frame *f, uint64_t mask, void (*next)(struct frame *f))
 {
 	struct afr_local *local = frame_data(f);
 
-	local->answers = frame_alloc(f, f->xl->nr_children * sizeof *local->answers);
-	if (!local->answers) {
-		local->sent = 0;
-		return next(f);
-	}
-	local->sent = local->pending = mask;
+	if (!local->answers)
+		local->answers = frame_alloc(f, f->xl->nr_children * sizeof *local->answers);
+	local->sent = local->pending = local->answers ? mask : 0;
 	local->next = next;
+	return local->answers != NULL;
+}
+
+void afr_gather(struct frame *f, uint64_t mask, void (*next)(struct frame *f))
+{
+	if (!gather_begin(f, mask, next))
+		return next(f);
 	/* The last wind may answer f: nothing of f is touched after it. */
 	for (uint64_t left = mask; left; ) {
 		int i = afr_lowest(left);
@@ -93,17 +205,78 @@ void afr_unwind(struct frame *f, int law)
 
 	if (ret < 0) {
 		afr_answers_drop(f);
-		return fail(f, ret);
+		return afr_fail(f, ret);
 	}
 	/* The answer outlives f, in which it lies. */
 	union fop_reply reply = a->reply;
 	local->sent &= ~afr_bit(law);
 	afr_answers_drop(f);
-	unwind_any(f, ret, &reply);
+	afr_unwind_any(f, ret, &reply);
 	reply_drop(op, &reply);
 }
 
-/* ---- changes ---- */
+/* ---- the end of a change ---- */
+
+static void law_drop(struct frame *f)
+{
+	struct afr_local *local = frame_data(f);
+
+	if (local->has_law && local->law.ret >= 0)
+		reply_drop(f->op, &local->law.reply);
+	local->has_law = false;
+}
+
+static void change_fail(struct frame *f, int err)
+{
+	law_drop(f);
+	drop_keys(f);
+	afr_fail(f, err);
+}
+
+static void change_wait(struct frame *f)
+{
+	struct afr *afr = f->xl->priv;
+
+	law_drop(f);
+	afr->nr_again++;
+	afr_wait(f, change_begin);
+}
+
+/* Places that join and have not executed it. */
+static uint32_t missing_joiners(const struct frame *f)
+{
+	const struct afr *afr = f->xl->priv;
+	const struct afr_local *local = frame_data((struct frame *)f);
+	uint32_t missing = view_mask(&afr->view, VIEW_JOINING);
+
+	for (uint64_t left = afr->joining & local->sent; left; left &= left - 1) {
+		int i = afr_lowest(left);
+
+		if (local->answers[i].ret == local->law.ret)
+			missing &= ~(1u << afr->child[i].place);
+	}
+	return missing;
+}
+
+static void change_answer(struct frame *f)
+{
+	struct afr *afr = f->xl->priv;
+	struct afr_local *local = frame_data(f);
+	union fop_reply reply = local->law.reply;
+	int ret = local->law.ret;
+	enum fop_id op = f->op;
+
+	afr_commit_add(afr, afr->full | afr->joining, local->id.txn, missing_joiners(f), local->waits);
+	if (local->sent)
+		afr_note_opened(f);
+	afr_answers_drop(f);
+	local->has_law = false;
+	drop_keys(f);
+	afr_unwind_any(f, ret, &reply);
+	reply_drop(op, &reply);
+}
+
+/* ---- the others ---- */
 
 /* The attributes after the operation are the last ones in an answer. */
 #define LAST_attr(field) last = &r->field;
@@ -129,354 +302,210 @@ static const struct attr *attr_after(enum fop_id op, const union fop_reply *repl
 	return last;
 }
 
-/* Did one of them do it to an object that has no name? */
-static bool was_nameless(const struct frame *f, const struct afr_local *local)
-{
-	for (uint64_t left = local->sent; left; left &= left - 1) {
-		const struct afr_answer *a = &local->answers[afr_lowest(left)];
-		const struct attr *attr = a->ret >= 0 ? attr_after(f->op, &a->reply) : NULL;
-
-		if (attr && attr_present(attr) && attr->nlink == 0)
-			return true;
-		/* says nothing; but a directory that cannot be opened there has nothing to sync */
-		if (f->op == FOP_fsyncdir && a->ret >= 0)
-			return true;
-	}
-	return false;
-}
-
 /*
- * A child that was away when an object was opened, or was not asked (a directory is opened on one
- * of them), does not have it any more after its last name is gone. What is done to it is seen by
- * nobody but through what is open, and vanishes with it, so that child misses nothing.
+ * A member that was away when an object was opened does not have it any more after its last name is gone.  What is done to it is
+ * seen by nobody but through what is open, and vanishes with it.
  */
-static bool misses_nothing(const struct frame *f, const struct afr_local *local, int err)
+static bool misses_nothing(const struct frame *f, int err)
 {
-	if (fop_classes[f->op] != FOP_WRITE && fop_classes[f->op] != FOP_SYNC)
-		return false;
-	return (err == -ESTALE || err == -EBADFD || err == -EBADF) && was_nameless(f, local);
+	const struct afr_local *local = frame_data((struct frame *)f);
+	const struct attr *attr = attr_after(f->op, &local->law.reply);
+
+	return (err == -ESTALE || err == -EBADFD || err == -EBADF || err == -ENOENT) && attr && attr_present(attr) &&
+	       attr->nlink == 0 && fop_classes[f->op] == FOP_WRITE;
 }
 
-/* Did the child not do what another one did, for a reason of its own?  best: the highest answer. */
-static bool did_less(const struct frame *f, int ret, int best)
-{
-	if (f->op == FOP_write || f->op == FOP_copy_file_range)	/* a full disk: not all of it */
-		if (ret >= 0 && ret < best)
-			return true;
-	return afr_failed_by_itself(f, ret);
-}
-
-/* The lowest child whose answer counts; -1 when all failed by themselves. */
-static int find_law(const struct frame *f, const struct afr_local *local)
-{
-	int best = INT_MIN;
-
-	for (uint64_t left = local->sent; left; left &= left - 1)
-		if (local->answers[afr_lowest(left)].ret > best)
-			best = local->answers[afr_lowest(left)].ret;
-	for (uint64_t left = local->sent; left; left &= left - 1)
-		if (!did_less(f, local->answers[afr_lowest(left)].ret, best) &&
-		    !misses_nothing(f, local, local->answers[afr_lowest(left)].ret))
-			return afr_lowest(left);
-	return -1;
-}
-
-static uint64_t same_answers(const struct afr_local *local, int law)
-{
-	uint64_t same = 0;
-
-	for (uint64_t left = local->sent; left; left &= left - 1)
-		if (local->answers[afr_lowest(left)].ret == local->answers[law].ret)
-			same |= left & -left;
-	return same;
-}
-
-/*
- * A success is acknowledged when a member has it and every member has the marks against all who
- * have not. Who has it and is away now needs none.
- */
-static void change_answer(struct frame *f)
+static void unwant_for(struct frame *f, int child, int ret)
 {
 	struct afr *afr = f->xl->priv;
 	struct afr_local *local = frame_data(f);
-	int err = 0;
+	char why[96];
 
-	afr_times_end(f);
-	if (local->child < 0)
-		err = local->answers[afr_lowest(local->sent)].ret;
-	else if (local->answers[local->child].ret < 0)
-		err = local->answers[local->child].ret;
-	else if (!(afr->members & local->good))
-		err = -ENOTCONN;	/* whether it will have been made nobody knows */
-	else if (afr->stopping &&
-		 ((afr->members & ~local->good) || !afr_is_marked(afr, ~local->good)))
-		err = -ENOTCONN;	/* nor now: who has not answered is not to blame */
-	else if (afr->members & ~local->good) {	/* those who have it came back only now */
-		afr_evict(afr, afr->members & ~local->good, "a change was not made there");
-		return afr_wait(f, change_answer);
-	}
-	else if (!afr_is_marked(afr, ~local->good)) {
-		if (!local->marking || !afr->mark_error) {
-			local->marking = true;
-			afr_mark(afr, ~local->good);
-			return afr_wait(f, change_answer);
-		}
-		err = afr->mark_error;
-	}
-	if (!err)
-		return afr_unwind(f, local->child);
-	afr_answers_drop(f);
-	fail(f, err);
-}
-
-static void change_evict(struct frame *f, int child, const struct afr_answer *a, int law)
-{
-	struct afr_local *local = frame_data(f);
-	int right = local->answers[law].ret;
-	char why[160];
-
-	if (afr_is_environment_error(a->ret))
-		snprintf(why, sizeof why, "%s failed there: %s", fop_names[f->op],
-			 strerror(-a->ret));
+	if (ret < 0)
+		snprintf(why, sizeof why, "%s failed there: %s", fop_names[f->op], strerror(-ret));
 	else
-		snprintf(why, sizeof why, "%s answered %d (%s) there and %d (%s) on %s",
-			 fop_names[f->op], a->ret, a->ret < 0 ? strerror(-a->ret) : "success",
-			 right, right < 0 ? strerror(-right) : "success",
-			 f->xl->children[law]->name);
-	afr_evict(f->xl->priv, afr_bit(child), why);
+		snprintf(why, sizeof why, "%s answered %d there and %d at home", fop_names[f->op], ret, local->law.ret);
+	afr_unwant(afr, afr->child[child].place, why);
 }
 
-static void change_compare(struct frame *f)
+/* Looks at the answer of a full member: true when the change must begin again. */
+static bool must_begin_again(struct frame *f, int child)
 {
 	struct afr *afr = f->xl->priv;
 	struct afr_local *local = frame_data(f);
+	int ret = local->answers[child].ret;
 
-	if (!local->answers) {
-		afr_times_end(f);
-		return fail(f, -ENOMEM);
-	}
-	afr_note_opened(f);
-	int law = find_law(f, local);
-	local->child = law;
-	local->good = law >= 0 ? same_answers(local, law) : 0;
-	local->marking = false;
-	for (uint64_t left = law >= 0 ? local->sent & ~local->good : 0; left; left &= left - 1)
-		if (misses_nothing(f, local, local->answers[afr_lowest(left)].ret))
-			local->good |= left & -left;
-	uint64_t bad = law >= 0 ? local->sent & ~local->good : 0;
-	if (bad && !(afr->members & local->good)) {
-		log_critical(
-			f->xl->name,
-			"%s: the subvolumes that did it are gone, and others failed: they differ now",
-			fop_names[f->op]);
-		bad = 0;
-	}
-	for (; bad; bad &= bad - 1) {
-		const struct afr_answer *a = &local->answers[afr_lowest(bad)];
-
-		/* An error at the law changes nothing; who failed by himself has missed nothing
-		 * then.  A sync changes nothing anyway: who could do it is not worse than the
-		 * law. */
-		if (local->answers[law].ret >= 0 ||
-		    (!afr_failed_by_itself(f, a->ret) && fop_is_change(f->op)))
-			change_evict(f, afr_lowest(bad), a, law);
-	}
-	afr_wait(f, change_answer);
+	if (ret == local->law.ret || misses_nothing(f, ret))
+		return false;
+	if (afr_refused(f, child, ret))
+		return true;
+	/* Not connected: seen by change_begin() if it still is so. */
+	if (ret != -ENOTCONN && afr->child[child].place >= 0)
+		unwant_for(f, child, ret);
+	return true;
 }
 
-/* ---- appends: the law says where, the others write there ---- */
+static void others_done(struct frame *f)
+{
+	struct afr *afr = f->xl->priv;
+	struct afr_local *local = frame_data(f);
+	bool again = local->view != afr->view_name || !local->answers;
 
+	for (uint64_t left = local->sent & afr->full; left && local->answers; left &= left - 1)
+		again |= must_begin_again(f, afr_lowest(left));
+	if (!again)
+		return change_answer(f);
+	if (local->sent)
+		afr_note_opened(f);
+	afr_answers_drop(f);
+	change_wait(f);
+	afr_look(afr);
+}
+
+/* The others write where home has appended. */
 static bool is_append(const struct frame *f)
 {
 	return f->op == FOP_write && (((const struct write_args *)f->args)->flags & WRITE_APPEND);
 }
 
-static void append_done(struct frame *f, int child, int ret, const void *reply)
+static void others_append(struct frame *f, uint64_t mask)
 {
 	struct afr_local *local = frame_data(f);
-	const struct write_reply *r = reply;
-	struct write_args a = *(const struct write_args *)f->args;
+	struct write_args *a = frame_alloc(f, sizeof *a);
+	const struct attr *attr = &local->law.reply.write.attr;
 
-	local->answers[child].ret = ret;
-	reply_copy(&local->answers[child].reply, f->op, reply);
-	local->sent |= afr_bit(child);
-	local->pending &= ~afr_bit(child);
-	if (!local->pending || (ret < 0 && !afr_failed_by_itself(f, ret)))
-		return change_compare(f);
-	if (ret < 0)
-		return wind_any(f, afr_lowest(local->pending), append_done);
-	if (attr_present(&r->attr) && r->attr.size >= (uint64_t)ret) {
-		a.offset = r->attr.size - (uint64_t)ret;
-		a.flags &= ~(uint32_t)WRITE_APPEND;
+	if (!a || !gather_begin(f, mask, others_done))
+		return change_fail(f, -ENOMEM);
+	*a = *(const struct write_args *)f->args;
+	if (attr_present(attr) && attr->size >= (uint64_t)local->law.ret) {
+		a->offset = attr->size - (uint64_t)local->law.ret;
+		a->flags &= ~(uint32_t)WRITE_APPEND;
 	}
-	local->sent |= local->pending;
-	local->next = change_compare;
-	for (uint64_t left = local->pending; left; ) {
+	for (uint64_t left = mask; left; ) {
 		int i = afr_lowest(left);
 
 		left &= left - 1;
-		wind_any_args(f, i, &a, gather_done);
+		wind_any_args(f, i, a, gather_done);
 	}
 }
 
-/* Two clients that append at the same moment would have the members end in different orders.  A
- * round more. */
-static void append_send(struct frame *f, uint64_t to)
+static void others(struct frame *f)
 {
+	struct afr *afr = f->xl->priv;
 	struct afr_local *local = frame_data(f);
+	uint64_t to = (afr->full | afr->joining) & ~afr_bit(local->home);
 
-	local->sent = 0;
-	local->pending = to;
-	local->answers = frame_alloc(f, f->xl->nr_children * sizeof *local->answers);
-	if (!local->answers)
-		return change_compare(f);
-	wind_any(f, afr_lowest(to), append_done);
+	for (uint64_t left = to; left; left &= left - 1)
+		if (!afr->child[afr_lowest(left)].up)
+			to &= ~(left & -left);
+	if (local->view != afr->view_name || afr_missing(afr, VIEW_FULL))
+		return change_wait(f), afr_look(afr);
+	if (!to) {
+		local->sent = 0;
+		return change_answer(f);
+	}
+	if (is_append(f))
+		return others_append(f, to);
+	afr_gather(f, to, others_done);
 }
 
-static void change_fail(struct frame *f, int err)
+static void others_open(struct frame *f)
 {
-	afr_times_end(f);
-	fail(f, err);
+	struct afr *afr = f->xl->priv;
+	struct afr_local *local = frame_data(f);
+	uint64_t to = (afr->full | afr->joining) & ~afr_bit(local->home);
+	struct fd *fds[2];
+
+	for (int i = 0, n = afr_fds_of(f, fds); i < n; i++)
+		if (to & ~afr_fd_opened(f->xl, fds[i]) & ~local->tried)
+			return afr_with_fds(f, to & ~local->tried, others);
+	others(f);
 }
 
-static void change_send(struct frame *f)
+/* ---- home ---- */
+
+static void home_done(struct frame *f, int child, int ret, const void *reply)
+{
+	struct afr *afr = f->xl->priv;
+	struct afr_local *local = frame_data(f);
+	uint64_t note = frame_note(f);
+
+	if (ret >= 0 && afr_newfd(f))
+		afr_fd_set_opened(f->xl, afr_newfd(f), afr_bit(child));
+	if (ret >= 0) {
+		local->law.ret = ret;
+		reply_copy(&local->law.reply, f->op, reply);
+		local->has_law = true;
+		local->view = local->id.view;
+		local->id.grant = note >> 1;
+		local->waits |= note & REPL_NOTE_WANTED;
+		return others_open(f);
+	}
+	if (afr_refused(f, child, ret) || ret == -ENOTCONN)
+		return change_wait(f), afr_look(afr);
+	if (is_broken_disk(ret) && (afr->members & ~afr_bit(child)) && afr->child[child].place >= 0) {
+		unwant_for(f, child, ret);
+		return change_wait(f), afr_look(afr);
+	}
+	change_fail(f, ret);
+}
+
+static void home_send(struct frame *f)
 {
 	struct afr *afr = f->xl->priv;
 	struct afr_local *local = frame_data(f);
 
-	if (afr_must_wait(afr))
-		return afr_wait(f, change_send);
-	afr_check_again(afr);
-	uint64_t to = afr->stopping ? 0 : afr->members;
-	if (!to)
-		return change_fail(f, -ENOTCONN);
-	if (!afr_is_marked(afr, ~to)) {
-		if (local->marking && afr->mark_error)
-			return change_fail(f, afr->mark_error);
-		local->marking = true;
-		afr_mark(afr, ~to);
-		return afr_wait(f, change_send);
+	if (afr->home < 0 || local->home != afr->home || !afr->child[afr->home].up)
+		return change_begin(f);
+	wind_any(f, local->home, home_done);
+}
+
+/* Full members that are not there keep everything from being done: out with them. */
+static bool members_are_here(struct afr *afr)
+{
+	uint32_t missing = afr_missing(afr, VIEW_FULL);
+
+	for (uint32_t left = missing; left; left &= left - 1) {
+		int place = __builtin_ctz(left), child = afr->at[place];
+
+		afr_unwant(afr, place, child >= 0 && afr->child[child].reason[0] ? afr->child[child].reason : "not connected");
 	}
+	return !missing;
+}
+
+static void change_begin(struct frame *f)
+{
+	struct afr *afr = f->xl->priv;
+	struct afr_local *local = frame_data(f);
 	struct fd *fds[2];
+	int err = afr_verdict(afr);
+
+	if (err)
+		return change_fail(f, err);
+	if (!local->has_keys && !take_keys(f))
+		return afr_wait(f, change_begin);
+	if (afr->looking || afr->proposing || afr->settling || !afr->view_name)
+		return afr_wait(f, change_begin);
+	if (!members_are_here(afr)) {
+		afr_wait(f, change_begin);
+		return afr_look(afr);
+	}
+	afr_identity_begin(f);
+	if (!local->id.txn)
+		local->id.txn = call_new_txn(afr->xl->graph);
+	local->home = afr->home;
+	local->tried = 0;
+	local->turns++;
 	for (int i = 0, n = afr_fds_of(f, fds); i < n; i++)
-		if (to & ~afr_fd_opened(f->xl, fds[i]) & ~local->tried)
-			return afr_with_fds(f, to, change_send);
-	if (is_append(f) && (to & (to - 1)))
-		return append_send(f, to);
-	afr_gather(f, to, change_compare);
+		if (!(afr_fd_opened(f->xl, fds[i]) & afr_bit(afr->home)))
+			return afr_with_fds(f, afr_bit(afr->home), home_send);
+	home_send(f);
 }
 
 void afr_change(struct frame *f)
 {
-	afr_times_begin(f);
-	change_send(f);
-}
-
-/* What is durable is so on every member, so a sync passes nobody by either. */
-void afr_sync(struct frame *f)
-{
-	change_send(f);
-}
-
-/* ---- open, flush: succeed where they can; a change that follows settles who is good ---- */
-
-static void open_answer(struct frame *f)
-{
-	struct afr_local *local = frame_data(f);
-
-	if (!local->answers)
-		return fail(f, -ENOMEM);
-	afr_note_opened(f);
-	int law = find_law(f, local);
-	if (law < 0)
-		law = afr_lowest(local->sent);
-	afr_unwind(f, law);
-}
-
-static void open_send(struct frame *f)
-{
 	struct afr *afr = f->xl->priv;
 
-	if (!afr->members)
-		return afr_must_wait(afr) ? afr_wait(f, open_send) : fail(f, -ENOTCONN);
-	afr_gather(f, afr->members, open_answer);
-}
-
-void afr_open(struct frame *f, const struct open_args *a)
-{
-	if (a->flags & O_TRUNC)
-		return afr_change(f);
-	open_send(f);
-}
-
-static void flush_answer(struct frame *f)
-{
-	struct afr_local *local = frame_data(f);
-	int ret = 0;
-
-	if (!local->answers)
-		return fail(f, -ENOMEM);
-	for (uint64_t left = local->sent; left; left &= left - 1) {
-		int r = local->answers[afr_lowest(left)].ret;
-
-		if (r < 0 && r != -ENOTCONN && !ret)
-			ret = r;
-	}
-	afr_answers_drop(f);
-	if (ret < 0)
-		return fail(f, ret);
-	unwind_flush(f, 0, &(struct flush_reply){ });
-}
-
-void afr_flush(struct frame *f, const struct flush_args *a)
-{
-	struct afr *afr = f->xl->priv;
-	uint64_t to = afr->members & afr_fd_opened(f->xl, a->fd);
-
-	afr_flush_left_behind(f, a);
-	if (!to)
-		return unwind_flush(f, 0, &(struct flush_reply){ });
-	afr_gather(f, to, flush_answer);
-}
-
-/* ---- statfs: the smallest ---- */
-
-static void statfs_answer(struct frame *f)
-{
-	struct afr_local *local = frame_data(f);
-	int smallest = -1, error = -ENOTCONN;
-	uint64_t least = UINT64_MAX;
-
-	if (!local->answers)
-		return fail(f, -ENOMEM);
-	for (uint64_t left = local->sent; left; left &= left - 1) {
-		int i = afr_lowest(left);
-		const struct afr_answer *a = &local->answers[i];
-
-		if (a->ret < 0) {
-			error = a->ret;
-		} else if (smallest < 0 ||
-			   a->reply.statfs.statfs.bavail * a->reply.statfs.statfs.frsize < least) {
-			smallest = i;
-			least = a->reply.statfs.statfs.bavail * a->reply.statfs.statfs.frsize;
-		}
-	}
-	if (smallest >= 0)
-		return afr_unwind(f, smallest);
-	afr_answers_drop(f);
-	fail(f, error);
-}
-
-static void statfs_send(struct frame *f)
-{
-	struct afr *afr = f->xl->priv;
-
-	if (!afr->members)
-		return afr_must_wait(afr) ? afr_wait(f, statfs_send) : fail(f, -ENOTCONN);
-	afr_gather(f, afr->members, statfs_answer);
-}
-
-void afr_statfs(struct frame *f, const struct statfs_args *a)
-{
-	statfs_send(f);
+	afr->nr_changes++;
+	change_begin(f);
 }

@@ -86,6 +86,14 @@ int afr_inodes_of(const struct frame *f, struct inode *inodes[4])
 	return o.nr_inodes;
 }
 
+struct fd *afr_newfd(const struct frame *f)
+{
+	struct found o = { 0 };
+
+	find(f, &o);
+	return o.newfd;
+}
+
 void afr_note_opened(struct frame *f)
 {
 	struct afr_local *local = frame_data(f);
@@ -121,11 +129,8 @@ static void reopen_result(struct frame *root, struct fd *fd, int child, int ret)
 		afr_fd_set_opened(root->xl, fd, afr_bit(child));
 	} else {
 		((struct reopen *)frame_data(root))->failed |= afr_bit(child);
-		/* ESTALE: it has lost its last name there meanwhile, which is nothing (misses_nothing()),
-		 * or else the operation that follows will tell. */
-		if (ret != -ESTALE)
-			log_warning(root->xl->name, "cannot open a file again on %s: %s",
-				    root->xl->children[child]->name, strerror(-ret));
+		log_warning(root->xl->name, "cannot open a file again on %s: %s",
+			    root->xl->children[child]->name, strerror(-ret));
 	}
 }
 

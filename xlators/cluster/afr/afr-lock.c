@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * afr-lock.c - locks: on every member, one after another in the order of the children.
+ * afr-lock.c - locks: on every full member, one after another in the order of their places, so home is the first.
  *
- * Who has a lock on the first member has won; a conflict on a later one is another client's unlock
- * that is still on its way, so there the lock is waited for, also when the caller would not wait.
- * The order is the same for all clients: no deadlock between them.  An unlock goes to all in
- * parallel; without waiting also to those that are out: a client that still uses one would wait
- * there for ever.
+ * Who has a lock at home has won; a conflict on a later one is another client's unlock that is still on its way, so there the lock
+ * is waited for, also when the caller would not wait.  The order is the same for all clients: no deadlock between them.  An
+ * unlock goes to all in parallel; without waiting also to those that are no members: a client that still uses one would wait there
+ * for ever.
  *
- * Limitation of this first form: a brick that was away for a moment has lost the locks of this
- * client; they stand on the other members only.
+ * Limitation: a brick that was away has lost the locks of this client; they stand on the other members only.
  */
 #include <fcntl.h>
 
@@ -71,21 +69,29 @@ void afr_flush_left_behind(struct frame *f, const struct flush_args *a)
 		call_end(root);
 }
 
+static void lk_begin(struct frame *f);
+
 static void lk_done(struct frame *f, int child, int ret, const struct lk_reply *reply)
 {
+	struct afr *afr = f->xl->priv;
 	struct afr_local *local = frame_data(f);
 	const struct lk_args *a = f->args;
+	int place = afr->child[child].place;
 
 	if (ret >= 0) {
 		local->locked |= afr_bit(child);
-		return lk_next(f, child + 1);
+		return lk_next(f, place + 1);
+	}
+	if (afr_refused(f, child, ret)) {
+		afr_wait(f, lk_begin);	/* what is held is asked for once more */
+		return afr_look(afr);
 	}
 	if (ret == -ENOTCONN)
-		return lk_next(f, child + 1);
+		return lk_next(f, place + 1);
 	if (ret == -EAGAIN && a->cmd == LK_SETW && !local->waits)
 		return give_back(f);
 	lk_undo(f, local->locked);
-	fail(f, ret);
+	afr_fail(f, ret);
 }
 
 static void give_back_done(struct frame *f, int child, int ret, const struct lk_reply *reply)
@@ -114,7 +120,7 @@ static void give_back(struct frame *f)
 	local->locked = 0;
 	unlock.lock.type = F_UNLCK;
 	if (!mask)
-		return fail(f, -ENOTCONN);
+		return afr_fail(f, -ENOTCONN);
 	local->pending = mask;
 	for (uint64_t left = mask; left; ) {
 		int i = afr_lowest(left);
@@ -124,26 +130,36 @@ static void give_back(struct frame *f)
 	}
 }
 
+/* The member at the lowest place from `from` on where the file is open; -1: none. */
+static int lk_member(const struct afr *afr, const struct fd *fd, int from)
+{
+	uint64_t open = afr->members & afr_fd_opened(afr->xl, (struct fd *)fd);
+
+	for (; from < VIEW_BRICKS_MAX; from++)
+		if (afr->at[from] >= 0 && (open & afr_bit(afr->at[from])))
+			return afr->at[from];
+	return -1;
+}
+
 static void lk_next(struct frame *f, int from)
 {
 	struct afr *afr = f->xl->priv;
 	struct afr_local *local = frame_data(f);
 	const struct lk_args *a = f->args;
-	uint64_t open = afr->members & afr_fd_opened(f->xl, a->fd);
-	uint64_t left = from < AFR_MAX ? open & ~(afr_bit(from) - 1) : 0;
+	int child = lk_member(afr, a->fd, from);
 
-	if (left) {
+	if (child >= 0) {
 		struct lk_args args = *a;
 
 		if (local->locked)
 			args.cmd = LK_SETW;
 		else if (a->lock.kind == LK_FLOCK && !local->waits)
 			args.cmd = LK_SET;
-		return wind_lk(f, afr_lowest(left), &args, lk_done);
+		return wind_lk(f, child, &args, lk_done);
 	}
 	if (!local->locked)
-		return fail(f, -ENOTCONN);
-	unwind_lk(f, 0, &(struct lk_reply){ .lock = a->lock });
+		return afr_fail(f, -ENOTCONN);
+	afr_unwind_any(f, 0, &(struct lk_reply){ .lock = a->lock });
 }
 
 static void unlock_answer(struct frame *f)
@@ -152,7 +168,7 @@ static void unlock_answer(struct frame *f)
 	int law = -1;
 
 	if (!local->answers)
-		return fail(f, -ENOMEM);
+		return afr_fail(f, -ENOMEM);
 	for (uint64_t left = local->sent; left; left &= left - 1)
 		if (law < 0 || local->answers[law].ret == -ENOTCONN)
 			law = afr_lowest(left);
@@ -165,15 +181,20 @@ static void lk_begin(struct frame *f)
 	struct afr_local *local = frame_data(f);
 	const struct lk_args *a = f->args;
 	uint64_t open = afr->members & afr_fd_opened(f->xl, a->fd);
+	int err = afr_verdict(afr);
 
-	if (!afr->members && afr_must_wait(afr))
+	if (err)
+		return afr_fail(f, err);
+	if (!afr->members || afr->settling)
 		return afr_wait(f, lk_begin);
+	afr_identity_begin(f);
 	if (a->lock.type == F_UNLCK) {
 		lk_undo(f, left_behind(afr, a->fd));
-		return open ? afr_gather(f, open, unlock_answer) : fail(f, -ENOTCONN);
+		return open ? afr_gather(f, open, unlock_answer) : afr_fail(f, -ENOTCONN);
 	}
 	if (afr->members & ~open & ~local->tried)
 		return afr_with_fds(f, afr->members, lk_begin);
+	local->locked = 0;
 	lk_next(f, 0);
 }
 

@@ -1,24 +1,28 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * afr-read.c - reads go to one member and fail over to the next.
+ * afr-read.c - what changes nothing: reads, syncs, opens, statfs, flush.
  *
- * Names and attributes come from the law, the lowest member, for everybody: times differ by some
- * microseconds between bricks, and must not jump.  Data is read from the child that
- * read-subvolume or the identity of the file chooses.  A read fails over when the member failed by
- * itself; an ordinary error (ENOENT, ENODATA) is the answer.
+ * Names and attributes come from home, for everybody: times differ by some microseconds between bricks, and must not
+ * jump.  Data is read from the full member that read-subvolume or the identity of the file chooses.  A read fails over
+ * when the member is gone or failed by itself; an ordinary error is the answer.  A member does not show what another
+ * client has begun and not finished.
  */
+#include <fcntl.h>
+
 #include "afr.h"
 
-static void read_try(struct frame *f);
+static void read_begin(struct frame *f);
 
 static int choose(const struct frame *f, uint64_t mask)
 {
+	const struct afr *afr = f->xl->priv;
+
 	if (f->op == FOP_read) {
 		const struct read_args *a = f->args;
 
-		return afr_read_child(f->xl->priv, &a->fd->inode->gfid, mask);
+		return afr_read_child(afr, &a->fd->inode->gfid, mask);
 	}
-	return afr_lowest(mask);
+	return afr->home >= 0 && (mask & afr_bit(afr->home)) ? afr->home : afr_lowest(mask);
 }
 
 static void read_done(struct frame *f, int child, int ret, const void *reply)
@@ -28,87 +32,215 @@ static void read_done(struct frame *f, int child, int ret, const void *reply)
 
 	if (ret >= 0) {
 		if (f->op == FOP_opendir)
-			afr_fd_set_opened(f->xl, ((const struct opendir_args *)f->args)->fd,
-					  afr_bit(child));
-		return unwind_any(f, ret, reply);
+			afr_fd_set_opened(f->xl, ((const struct opendir_args *)f->args)->fd, afr_bit(child));
+		return afr_unwind_any(f, ret, reply);
+	}
+	if (afr_refused(f, child, ret)) {
+		local->tried = 0;
+		afr_wait(f, read_begin);
+		return afr_look(afr);
 	}
 	if (!afr_failed_by_itself(f, ret))
-		return fail(f, ret);
+		return afr_fail(f, ret);
 	if (!local->first_error || local->first_error == -ENOTCONN)
 		local->first_error = ret;
-	afr->failovers++;
-	read_try(f);
+	local->tried |= afr_bit(child);
+	afr->nr_failovers++;
+	read_begin(f);
 }
 
-static void lookup_done(struct frame *f, int child, int ret, const struct lookup_reply *reply);
-
-static void read_ready(struct frame *f)
+static void read_send(struct frame *f)
 {
-	struct afr_local *local = frame_data(f);
-
-	if (f->op == FOP_lookup)
-		return wind_lookup(f, local->child, f->args, lookup_done);
-	wind_any(f, local->child, read_done);
+	wind_any(f, ((struct afr_local *)frame_data(f))->child, read_done);
 }
 
-static void read_try(struct frame *f)
+static void read_begin(struct frame *f)
 {
 	struct afr *afr = f->xl->priv;
 	struct afr_local *local = frame_data(f);
 	struct fd *fds[2];
+	int err = afr_verdict(afr);
 
+	if (err)
+		return afr_fail(f, err);
+	if (!afr->members || afr->settling)
+		return afr_wait(f, read_begin);
 	local->child = choose(f, afr->members & ~local->tried);
 	if (local->child < 0)
-		return fail(f, local->first_error ? local->first_error : -ENOTCONN);
-	local->tried |= afr_bit(local->child);
+		return afr_fail(f, local->first_error ? local->first_error : -ENOTCONN);
+	afr_identity_begin(f);
 	for (int i = 0, n = afr_fds_of(f, fds); i < n; i++)
 		if (!(afr_fd_opened(f->xl, fds[i]) & afr_bit(local->child)))
-			return afr_with_fds(f, afr_bit(local->child), read_ready);
-	read_ready(f);
+			return afr_with_fds(f, afr_bit(local->child), read_send);
+	read_send(f);
 }
 
 void afr_read(struct frame *f)
 {
-	struct afr *afr = f->xl->priv;
-
-	if (!afr->members && afr_must_wait(afr))
-		return afr_wait(f, read_try);
-	afr_check_again(afr);
-	read_try(f);
+	read_begin(f);
 }
 
-/* ---- lookup: an object that is given its identity must be given it everywhere ---- */
+/* ---- to all members: syncs, opens ---- */
 
-static void lookup_adopted(struct frame *f)
+static void all_begin(struct frame *f);
+
+/* One whose answer is home's, or else any that did it. */
+static int find_law(const struct frame *f)
 {
-	struct afr_local *local = frame_data(f);
+	const struct afr *afr = f->xl->priv;
+	const struct afr_local *local = frame_data((struct frame *)f);
 	int law = -1;
 
-	if (!local->answers)
-		return fail(f, -ENOMEM);
-	for (uint64_t left = local->sent; left; left &= left - 1) {
-		int i = afr_lowest(left);
-
-		if (local->answers[i].ret < 0)
-			log_warning(f->xl->name,
-				    "%s does not have an object that was there before: %s",
-				    f->xl->children[i]->name, strerror(-local->answers[i].ret));
-		else if (law < 0)
-			law = i;
-	}
-	afr_unwind(f, law < 0 ? afr_lowest(local->sent) : law);
+	if (afr->home >= 0 && (local->sent & afr_bit(afr->home)) &&
+	    !afr_failed_by_itself(f, local->answers[afr->home].ret))
+		return afr->home;
+	for (uint64_t left = local->sent; left; left &= left - 1)
+		if (law < 0 || local->answers[law].ret < local->answers[afr_lowest(left)].ret)
+			law = afr_lowest(left);
+	return law;
 }
 
-static void lookup_done(struct frame *f, int child, int ret, const struct lookup_reply *reply)
+static void all_done(struct frame *f)
+{
+	struct afr *afr = f->xl->priv;
+	struct afr_local *local = frame_data(f);
+	bool again = false;
+
+	if (!local->answers)
+		return afr_fail(f, -ENOMEM);
+	for (uint64_t left = local->sent; left; left &= left - 1)
+		again |= afr_refused(f, afr_lowest(left), local->answers[afr_lowest(left)].ret);
+	afr_note_opened(f);
+	if (again) {
+		afr_answers_drop(f);
+		afr_wait(f, all_begin);
+		return afr_look(afr);
+	}
+	int law = find_law(f);
+	/* What one member cannot make durable is not durable there: it must not count as a member. */
+	for (uint64_t left = local->sent; left && fop_classes[f->op] == FOP_SYNC; left &= left - 1) {
+		int i = afr_lowest(left), ret = local->answers[i].ret;
+
+		if (local->answers[law].ret >= 0 && ret == -EIO && afr->child[i].place >= 0) {
+			afr_unwant(afr, afr->child[i].place, "a sync failed there");
+			afr_look(afr);
+		}
+	}
+	afr_unwind(f, law);
+}
+
+static void all_send(struct frame *f)
 {
 	struct afr *afr = f->xl->priv;
 
-	if (ret >= 0 && (reply->flags & LOOKUP_ADOPTED) && (afr->members & ~afr_bit(child)))
-		return afr_gather(f, afr->members, lookup_adopted);
-	read_done(f, child, ret, reply);
+	if (!afr->members)
+		return afr_fail(f, -ENOTCONN);
+	afr_gather(f, afr->members, all_done);
 }
 
-void afr_lookup(struct frame *f, const struct lookup_args *a)
+static void all_begin(struct frame *f)
 {
-	afr_read(f);
+	struct afr *afr = f->xl->priv;
+	struct afr_local *local = frame_data(f);
+	struct fd *fds[2];
+	int err = afr_verdict(afr);
+
+	if (err)
+		return afr_fail(f, err);
+	if (!afr->members || afr->settling)
+		return afr_wait(f, all_begin);
+	afr_identity_begin(f);
+	for (int i = 0, n = afr_fds_of(f, fds); i < n; i++)
+		if (afr->members & ~afr_fd_opened(f->xl, fds[i]) & ~local->tried)
+			return afr_with_fds(f, afr->members, all_send);
+	all_send(f);
+}
+
+void afr_sync(struct frame *f)
+{
+	all_begin(f);
+}
+
+void afr_open(struct frame *f, const struct open_args *a)
+{
+	if (a->flags & O_TRUNC)
+		return afr_change(f);
+	all_begin(f);
+}
+
+/* ---- flush: locks go on all members; nobody else has anything to do ---- */
+
+static void flush_done(struct frame *f)
+{
+	struct afr_local *local = frame_data(f);
+	int ret = 0;
+
+	if (!local->answers)
+		return afr_fail(f, -ENOMEM);
+	for (uint64_t left = local->sent; left; left &= left - 1) {
+		int r = local->answers[afr_lowest(left)].ret;
+
+		if (r < 0 && r != -ENOTCONN && !ret)
+			ret = r;
+	}
+	afr_answers_drop(f);
+	if (ret < 0)
+		return afr_fail(f, ret);
+	afr_unwind_any(f, 0, &(struct flush_reply){ });
+}
+
+void afr_flush(struct frame *f, const struct flush_args *a)
+{
+	struct afr *afr = f->xl->priv;
+	uint64_t to = afr->members & afr_fd_opened(f->xl, a->fd);
+
+	afr_flush_left_behind(f, a);
+	if (!to)
+		return unwind_flush(f, 0, &(struct flush_reply){ });
+	afr_gather(f, to, flush_done);
+}
+
+/* ---- statfs: the smallest ---- */
+
+static void statfs_done(struct frame *f)
+{
+	struct afr_local *local = frame_data(f);
+	int smallest = -1, error = -ENOTCONN;
+	uint64_t least = UINT64_MAX;
+
+	if (!local->answers)
+		return afr_fail(f, -ENOMEM);
+	for (uint64_t left = local->sent; left; left &= left - 1) {
+		int i = afr_lowest(left);
+		const struct afr_answer *a = &local->answers[i];
+		uint64_t room = a->ret < 0 ? 0 : a->reply.statfs.statfs.bavail * a->reply.statfs.statfs.frsize;
+
+		if (a->ret < 0) {
+			error = a->ret;
+		} else if (smallest < 0 || room < least) {
+			smallest = i;
+			least = room;
+		}
+	}
+	if (smallest >= 0)
+		return afr_unwind(f, smallest);
+	afr_answers_drop(f);
+	afr_fail(f, error);
+}
+
+static void statfs_begin(struct frame *f)
+{
+	struct afr *afr = f->xl->priv;
+	int err = afr_verdict(afr);
+
+	if (err)
+		return afr_fail(f, err);
+	if (!afr->members)
+		return afr_wait(f, statfs_begin);
+	afr_gather(f, afr->members, statfs_done);
+}
+
+void afr_statfs(struct frame *f, const struct statfs_args *a)
+{
+	statfs_begin(f);
 }

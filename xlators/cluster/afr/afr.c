@@ -1,22 +1,19 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * afr.c - cluster/afr: the same files on every subvolume.
+ * afr.c - cluster/afr: the same files on every subvolume, in one order, healed when one comes back.
  *
- * First form (README): every change goes to all members in parallel and is answered when all have
- * answered; reads go to one and fail over to the next; a child that failed or missed a change is
- * out and stays out.  This file has the options, the choice of the child to read from, and the
- * dump.
+ * This file has the options, the table of operations and the dump.
  */
 #include <stdlib.h>
 
 #include "afr.h"
 
+#define R struct afr
 static const struct option options[] = {
-	OPT_CHILD("read-subvolume", struct afr, read_child, "*",
+	OPT_CHILD("read-subvolume", R, read_child, "*",
 		  "subvolume that data is read from while it is a member; *: spread by the identity of the file"),
-	OPT_BOOL("self-heal", struct afr, self_heal, "on",
-		 "accepted; a child that missed a change stays out until healing exists"),
-	OPT_TIME("start-timeout", struct afr, wait_ms, "3", "0", "1h",
+	OPT_BOOL("self-heal", R, self_heal, "on", "heal a subvolume that comes back"),
+	OPT_TIME("start-timeout", R, wait_ms, "3", "0", "1h",
 		 "how long a mount waits for all its subvolumes before it begins without the missing ones"),
 	OPT_OBSOLETE("debug", "use --log-level DEBUG"),
 	OPT_OBSOLETE("replicate", "every subvolume has every file"),
@@ -33,8 +30,6 @@ int afr_read_child(const struct afr *afr, const struct gfid *of, uint64_t mask)
 		return -1;
 	if (afr->read_child >= 0 && (mask & afr_bit(afr->read_child)))
 		return afr->read_child;
-	/* Over all children, not over the members: nothing moves for the files of those that stay
-	 * when another one goes. */
 	int child = gfid_hash(of) % nr;
 	while (!(mask & afr_bit(child)))
 		child = (child + 1) % nr;
@@ -46,10 +41,13 @@ static int afr_init(struct xlator *xl)
 	struct afr *afr = xl->priv;
 
 	afr->xl = xl;
+	afr->home = -1;
 	afr->child = calloc(xl->nr_children, sizeof *afr->child);
 	if (!afr->child)
 		return -ENOMEM;
-	afr->waiting_tail = &afr->waiting;
+	TAILQ_INIT(&afr->waiting);
+	for (int i = 0; i < xl->nr_children; i++)
+		afr->child[i].place = -1;
 	if (xl->nr_children == 1)
 		xl_warning(xl, NULL, "one subvolume only: nothing is mirrored");
 	return 0;
@@ -71,6 +69,10 @@ static void afr_stop(struct xlator *xl)
 	afr->stopping = true;
 	timer_stop(&afr->start_timer);
 	timer_stop(&afr->retry_timer);
+	timer_stop(&afr->commit_timer);
+	afr_heal_stop(afr);
+	afr_commit_all(afr);
+	afr_wake(afr);
 }
 
 static void afr_fini(struct xlator *xl)
@@ -92,6 +94,11 @@ static void afr_any(struct frame *f)
 	}
 }
 
+static void afr_replicate(struct frame *f, const struct replicate_args *a)
+{
+	fail(f, -ENOSYS);		/* those below are ours */
+}
+
 static uint32_t afr_tolerates(const struct xlator *xl)
 {
 	return xl->nr_children - 1;
@@ -100,48 +107,55 @@ static uint32_t afr_tolerates(const struct xlator *xl)
 static const char *child_state(const struct afr *afr, int i)
 {
 	const struct afr_child *c = &afr->child[i];
+	uint64_t bit = afr_bit(i);
 
-	if (afr->members & afr_bit(i))
-		return "member";
-	if (c->out)
-		return c->up ? "out (up, but it missed changes)" : "out (it missed changes)";
-	return c->checking ? "joining" : c->up ? "up" : "down";
+	if (afr->full & bit)
+		return c->up ? i == afr->home ? "member, home" : "member" : "member, down";
+	if (afr->joining & bit)
+		return c->up ? "joining" : "joining, down";
+	if (afr->witnesses & bit)
+		return c->up ? "witness" : "witness, down";
+	return c->up ? "up, not in the view" : "down";
 }
 
 static void afr_dump(struct xlator *xl, struct dump *d)
 {
 	struct afr *afr = xl->priv;
-	char key[64];
+	char key[64], text[256];
 
+	view_print(&afr->view, text, sizeof text);
+	dump_value(d, "view", "%s", afr->view_name ? text : "none");
 	for (int i = 0; i < xl->nr_children; i++) {
 		struct afr_child *c = &afr->child[i];
 
 		snprintf(key, sizeof key, "child.%d", i);
 		dump_value(d, key, "%s: %s", xl->children[i]->name, child_state(afr, i));
-		if (c->id[0]) {
-			snprintf(key, sizeof key, "child.%d.brick-id", i);
-			dump_value(d, key, "%s", c->id);
-		}
-		if (c->reason[0] && !(afr->members & afr_bit(i))) {
+		if (c->reason[0] && !(c->up && (afr->full & afr_bit(i)))) {
 			snprintf(key, sizeof key, "child.%d.reason", i);
 			dump_value(d, key, "%s", c->reason);
 		}
 	}
-	dump_u64(d, "read-failovers", afr->failovers);
+	dump_u64(d, "changes", afr->nr_changes);
+	dump_u64(d, "changes-begun-again", afr->nr_again);
+	dump_u64(d, "views", afr->nr_views);
+	dump_u64(d, "settled", afr->nr_settled);
+	dump_u64(d, "read-failovers", afr->nr_failovers);
+	dump_u64(d, "items-healed", afr->nr_healed);
+	dump_u64(d, "bytes-healed", afr->nr_heal_bytes);
 	dump_u64(d, "times-made-equal", afr->time_fixes);
 }
 
 static const struct xlator_type afr_xlator = {
 	.abi = XLATOR_ABI, .name = "cluster/afr",
-	.help = "keep the same files on every subvolume (automatic file replication)",
-	.min_children = 1, .max_children = AFR_MAX,
+	.help = "keep the same files on every subvolume, in one order, and heal one that comes back",
+	.min_children = 1, .max_children = VIEW_BRICKS_MAX,
 	.parallel = true,
 	.priv_size = sizeof(struct afr), .frame_size = sizeof(struct afr_local),
-	.options = options,
+	.options = options, .needs_above = "features/replica",
 	.init = afr_init, .start = afr_start, .stop = afr_stop, .fini = afr_fini,
 	.event = afr_event, .dump = afr_dump, .tolerates = afr_tolerates,
 	.fops = {
-		.lookup = afr_lookup, .open = afr_open, .flush = afr_flush,
+		.open = afr_open, .flush = afr_flush, .replicate = afr_replicate,
 		.statfs = afr_statfs, .lk = afr_lk, .any = afr_any,
 	},
 };

@@ -1,46 +1,88 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
-/* afr.h - what the files of cluster/afr share.  README has the idea. */
+/*
+ * afr.h - what the files of cluster/afr share.  README has the idea; ../../replication/replication.h the
+ * messages and the words.
+ *
+ * Bricks are counted in two ways: a *child* is one of our subvolumes, in the order of the volume file; a *place* is
+ * the brick's in the view, the same for all clients.  Masks here are of children.
+ */
 #ifndef AFR_H
 #define AFR_H
 
-#include "xlator.h"
+#include <sys/queue.h>
 
-enum { AFR_MAX = 63 };		/* children: a bit each, one bit to spare */
+#include "graph.h"
+#include "../../replication/replication.h"
 
-/* A child is a *member* when it is up, its marks have been read and it has missed nothing. */
+enum { AFR_COMMITS = 256 };	/* of a child, told at once */
+
+struct afr_commit {
+	uint64_t txn;
+	uint32_t missing;		/* places that join and did not execute it */
+};
+
 struct afr_child {
-	bool up;		/* it serves */
-	bool checking;		/* its marks are being read */
-	bool heard;		/* it has been up, down or failed since the start */
-	bool failed;		/* it will not come up by itself */
-	bool out;		/* it has missed a change: stays out */
-	uint32_t epoch;		/* counts its ups and downs */
-	uint64_t marked_by;	/* children that have the mark against it ... */
-	uint64_t marking;	/* ... and that are being given it */
-	uint64_t vouched;	/* children that were asked about it when both were good, and that nobody has
-				 * used without it since */
-	char id[33];		/* of the brick, hexadecimal; "" when the child has none */
-	char reason[192];	/* of being down or out */
-	uint64_t since_ns;	/* wall clock of the last change of state */
+	bool up;			/* it serves */
+	bool heard;			/* it has been up, down or failed since the start */
+	bool failed;			/* it will not come up by itself */
+	bool asking, known;		/* its status: on the way; there */
+	uint32_t epoch;			/* counts its ups and downs */
+	struct repl_status status;
+	int place;			/* in the view; -1: it has none */
+	char reason[192];		/* of being down, refused or evicted */
+	uint32_t nr_commits;
+	struct afr_commit commit[AFR_COMMITS];
+	struct frame *committing;	/* a message is on the way */
 };
 
 struct afr {
 	struct xlator *xl;
-	bool self_heal;
-	int read_child;			/* option read-subvolume; -1: by identity */
+	/* options */
+	int read_child;			/* read-subvolume; -1: by identity */
 	uint64_t wait_ms;
+	bool self_heal;
+	uint32_t quorum_type, quorum_count;
+
 	struct afr_child *child;
-	uint64_t members;		/* bit i: child i is a member */
-	uint64_t ever;			/* has been one since we began */
-	uint64_t check_again_ns;	/* when the members' marks are to be read again */
-	int mark_error;			/* why the last member could not be given a mark; 0 */
-	uint32_t checks, marks;		/* under way: changes wait */
-	struct frame *waiting, **waiting_tail;
-	struct timer start_timer, retry_timer;
-	bool waited;			/* start-timeout is over */
-	bool told_up, told_failed;
-	bool stopping;			/* children go one by one: that is no failure of theirs */
-	uint64_t failovers, time_fixes;
+	struct view view;		/* number 0: not known yet */
+	uint64_t view_name;
+	int at[VIEW_BRICKS_MAX];	/* the child at a place; -1: none that we know */
+	uint64_t full, joining, witnesses;	/* children by their role in the view */
+	int home;			/* child; -1 */
+
+	/* changing the view: one proposal at a time */
+	bool looking;			/* the views of the children are being asked for or installed */
+	bool look_again;
+	bool proposing;
+	uint32_t unwanted;		/* places that an operation could not do without, and could not use */
+	char unwanted_why[VIEW_BRICKS_MAX][96];
+	bool split;			/* two views that do not come from each other */
+	int stuck;			/* why the last proposal could not be decided, until something happens; 0 */
+	uint32_t promote;		/* places that are healed and sealed */
+	uint64_t round;			/* of our ballots */
+
+	TAILQ_HEAD(, afr_local) waiting;	/* calls, for another view or for a settler */
+	struct task wake_task;
+	bool waking;
+	bool settling;
+	uint32_t settle_failures;
+
+	struct frame *healing;
+	uint32_t heal_failures;
+	struct timer start_timer, retry_timer, commit_timer, heal_timer;
+	bool told_up, told_failed, waited, stopping;
+
+	LIST_HEAD(afr_key_bucket, afr_key) keys[1024];
+
+	uint64_t nr_changes, nr_again, nr_settled, nr_views, nr_failovers, nr_healed, nr_heal_bytes, time_fixes;
+	uint64_t members;		/* full and up: for files shared in form with others */
+};
+
+/* A key that a change of ours has; the next ones wait in order. */
+struct afr_key {
+	LIST_ENTRY(afr_key) link;
+	struct repl_key key;
+	struct afr_local *local;
 };
 
 struct afr_answer {
@@ -50,70 +92,78 @@ struct afr_answer {
 
 /* Our scratch in each call. */
 struct afr_local {
-	/* when all that was sent is answered, or the wait is over */
-	void (*next)(struct frame *f);
-	struct frame *waiting_next;
-	struct afr_answer *answers;		/* one per child; gather */
-	uint64_t sent, pending;			/* children, one bit each */
-	/* read: children that were asked; else: where a file could not be opened */
+	TAILQ_ENTRY(afr_local) link;	/* in afr->waiting */
+	struct frame *frame;
+	void (*again)(struct frame *f);	/* after waiting */
+	void (*next)(struct frame *f);	/* when all that was sent is answered */
+	struct identity id;		/* as whom we ask */
+	const struct identity *caller;	/* and who asked us */
+	struct afr_key key[REPL_KEYS_MAX];
+	uint8_t nr_keys;
+	bool has_keys, changing, timed, waits;
+	uint64_t sent, pending;		/* children, a bit each */
 	uint64_t tried;
-	int child;				/* read, lk: the one being asked */
+	struct afr_answer *answers;	/* one per child; gather */
+	uint64_t view;			/* in which home has answered */
+	int home;			/* child */
+	struct afr_answer law;		/* home's */
+	bool has_law;
+	int child;			/* read, lk: the one being asked */
 	int first_error;
-	uint64_t good;				/* change: children that answered like the law */
-	uint64_t locked;			/* lk: children that have it */
-	bool waits;				/* lk: what was held before has been given up */
-	bool timed;				/* counted by afr_times_begin */
-	bool marking;				/* has asked for marks */
+	uint64_t locked;		/* lk: children that have it */
+	uint32_t turns;			/* how often it was begun */
+	bool settle_failed;
 };
-
-static inline uint64_t afr_all(const struct afr *afr)
-{
-	return UINT64_MAX >> (64 - afr->xl->nr_children);
-}
 
 static inline uint64_t afr_bit(int child)
 {
 	return (uint64_t)1 << child;
 }
-
-/* afr.c */
-/* The child that the data of this object is read from, of those in mask; -1: none. */
-int afr_read_child(const struct afr *afr, const struct gfid *of, uint64_t mask);
-/* The lowest child of a mask, -1: none.  Of the members: the *law*, whose attributes and names are
- * told to everybody. */
 static inline int afr_lowest(uint64_t mask)
 {
 	return mask ? __builtin_ctzll(mask) : -1;
 }
+static inline uint64_t afr_all(const struct afr *afr)
+{
+	return UINT64_MAX >> (64 - afr->xl->nr_children);
+}
 
-/* afr-member.c */
+/* afr.c */
+int afr_read_child(const struct afr *afr, const struct gfid *of, uint64_t mask);
+
+/* afr-view.c: who is a member */
 void afr_event(struct xlator *xl, int child, enum xl_event what, void *data);
 void afr_start_timeout(struct timer *t);
-void afr_retry_checks(struct timer *t);
-/* Reads the marks of the members again, in the background, when it is time. */
-void afr_check_again(struct afr *afr);
+/* What is known may be old: asks, installs, adopts, and proposes what is due. */
+void afr_look(struct afr *afr);
+/* The child's view is not ours: ask it. */
+void afr_view_doubtful(struct afr *afr, int child);
+/* An operation needs the brick at this place to be out of the view. */
+void afr_unwant(struct afr *afr, int place, const char *why);
+/* Places with this role at which no child is up. */
+uint32_t afr_missing(const struct afr *afr, enum view_role role);
+/* f waits for another view, or for the end of settling; then again(f). */
+void afr_wait(struct frame *f, void (*again)(struct frame *f));
+void afr_wake(struct afr *afr);
+/* Why nothing can be done now: 0, or -errno. */
+int afr_verdict(const struct afr *afr);
+void afr_adopt(struct afr *afr, const struct view *v);
+/* These places are healed, and all members sealed: makes them full.  done as of afr_propose. */
+void afr_promote(struct afr *afr, uint32_t places);
+void afr_tell(struct afr *afr);
+void afr_retry(struct timer *t);
+
+/* afr-register.c */
 /*
- * Takes the children in mask out, because of `why`, also when they are no members any more; the
- * caller then waits (afr_wait) for the marks to be written.  Never the last member, and nobody when
- * we stop: false, nothing is done.
+ * Makes `next` the view after `from` (as the register has it: what is decided else is adopted in its place).  done:
+ * 0: it is decided; -EAGAIN: another one is, or may be: look; -errno.
  */
-bool afr_evict(struct afr *afr, uint64_t mask, const char *why);
-/* Does every member have the mark against each child in mask? */
-bool afr_is_marked(const struct afr *afr, uint64_t mask);
-/* Writes the marks that are missing for that; the children in mask are out from now on. */
-void afr_mark(struct afr *afr, uint64_t mask);
-static inline bool afr_must_wait(const struct afr *afr)
-{
-	return afr->checks || afr->marks;
-}
-/* Runs next(f) when no check and no mark is under way. */
-void afr_wait(struct frame *f, void (*next)(struct frame *f));
+void afr_propose(struct afr *afr, const struct view *from, const struct view *next,
+		 void (*done)(struct afr *afr, int ret));
 
 /* afr-change.c */
-/* Runs the operation of f on all children in mask (not 0), then next(f), with local->answers. */
 void afr_gather(struct frame *f, uint64_t mask, void (*next)(struct frame *f));
 void afr_answers_drop(struct frame *f);
-/* Answers f with what child `law` answered. */
 void afr_unwind(struct frame *f, int law);
 void afr_change(struct frame *f);
 void afr_sync(struct frame *f);
@@ -121,32 +171,54 @@ void afr_open(struct frame *f, const struct open_args *a);
 void afr_flush(struct frame *f, const struct flush_args *a);
 void afr_statfs(struct frame *f, const struct statfs_args *a);
 bool afr_is_environment_error(int err);
-/* Could the child that answered `err` not do the operation of f, for a reason of its own? */
 bool afr_failed_by_itself(const struct frame *f, int err);
+/* From here on f asks in our view; and back again, before its answer. */
+void afr_identity_begin(struct frame *f);
+void afr_fail(struct frame *f, int err);
+void afr_unwind_any(struct frame *f, int ret, const void *reply);
+/* Looks at the answer of a child that refused: true when f is to wait (afr_wait) and begin again. */
+bool afr_refused(struct frame *f, int child, int ret);
+
+/* afr-commit.c */
+void afr_commit_add(struct afr *afr, uint64_t children, uint64_t txn, uint32_t missing, bool now);
+void afr_commit_all(struct afr *afr);
+void afr_commit_timer(struct timer *t);
+void afr_commit_forget(struct afr *afr, int child);
 
 /* afr-fd.c */
-/* The open files and objects that the arguments of f name, at most two each. */
 int afr_fds_of(const struct frame *f, struct fd *fds[2]);
 int afr_inodes_of(const struct frame *f, struct inode *inodes[4]);
-/* Opens the files of f on those children in mask where they are not open, then next(f). */
 void afr_with_fds(struct frame *f, uint64_t mask, void (*next)(struct frame *f));
 uint64_t afr_fd_opened(struct xlator *xl, struct fd *fd);
 void afr_fd_set_opened(struct xlator *xl, struct fd *fd, uint64_t mask);
-/* After a gather of create or open: remembers where the new file is open. */
 void afr_note_opened(struct frame *f);
+struct fd *afr_newfd(const struct frame *f);
 
 /* afr-read.c */
 void afr_read(struct frame *f);
-void afr_lookup(struct frame *f, const struct lookup_args *a);
 
 /* afr-lock.c */
 void afr_lk(struct frame *f, const struct lk_args *a);
-/* Drops the locks on children that are out.  Nobody waits for it. */
 void afr_flush_left_behind(struct frame *f, const struct flush_args *a);
 
-/* afr-time.c */
-void afr_times_begin(struct frame *f);		/* a change of f's objects starts */
-/* it is answered: compare, and mend when nothing else is under way */
-void afr_times_end(struct frame *f);
+/* afr-settle.c */
+/* Something is in doubt: settles all that is, then wakes who waits. */
+void afr_settle(struct afr *afr);
+
+/* afr-heal.c */
+void afr_heal_wanted(struct afr *afr);
+void afr_heal_stop(struct afr *afr);
+
+/* afr-mend.c */
+/*
+ * Makes what `item` names on child `to` what it is on child `from`, as `id` (view, grant, impose).  done(arg, ret): 0;
+ * -EAGAIN: something else must be mended first; -errno.  Runs in a call of its own.
+ */
+void afr_mend(struct afr *afr, int from, int to, const struct identity *id, const struct item *item,
+	      void (*done)(void *arg, int ret), void *arg);
+
+/* A message: `put` writes it.  done as of wind_replicate.  false: no memory, done is not called. */
+bool afr_message(struct frame *f, int child, enum repl_what what, size_t bound,
+		 void (*put)(struct wire *w, const void *arg), const void *arg, replicate_done_fn *done);
 
 #endif

@@ -190,8 +190,11 @@ static int replica_init(struct xlator *xl)
 static int replica_start(struct xlator *xl)
 {
 	struct replica *r = xl->priv;
-	int ret = r->passive ? -ENOENT : open_directory(r, false);
 
+	/* What is below has been started before us, and those above may have asked already. */
+	if (r->open)
+		return 0;
+	int ret = r->passive ? -ENOENT : open_directory(r, false);
 	if (ret == 0)
 		ret = open_state(r);
 	if (ret == -ENOENT)

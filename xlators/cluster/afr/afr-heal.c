@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * rep-heal.c - healing a brick that joins: what the full members say it lacks, a page of items at a time.
+ * afr-heal.c - healing a brick that joins: what the full members say it lacks, a page of items at a time.
  *
- *	list -> own the keys at home -> open at the brick -> mend each (rep-mend.c) -> sync there -> clear -> mended -> give back
+ *	list -> own the keys at home -> open at the brick -> mend each (afr-mend.c) -> sync there -> clear -> mended -> give back
  *	nothing left -> seal every member -> promote
  *
  * A page whose items wait for others is tried again after the rest.  What a name needs beyond it (the attributes of what it means) may be
@@ -11,7 +11,7 @@
  */
 #include <stdlib.h>
 
-#include "rep.h"
+#include "afr.h"
 
 enum { PAGE = 64, AGAIN_MS = 200 };
 
@@ -36,55 +36,55 @@ static struct heal *heal_of(struct frame *f)
 	return *(struct heal **)frame_data(f);
 }
 
-static void heal_begin(struct rep *rep);
+static void heal_begin(struct afr *afr);
 
 static void heal_again(struct timer *t)
 {
-	struct rep *rep = (struct rep *)((char *)t - offsetof(struct rep, heal_timer));
+	struct afr *afr = (struct afr *)((char *)t - offsetof(struct afr, heal_timer));
 
-	if (!rep->joining || rep->healing)
+	if (!afr->joining || afr->healing)
 		return;
 	/* Another client may have been quicker, and nothing else tells one that is idle. */
-	if (rep->heal_failures++)
-		for (int i = 0; i < rep->xl->nr_children; i++)
-			rep->child[i].known = false;
-	rep_look(rep);
-	if (!rep->healing)
-		heal_begin(rep);
+	if (afr->heal_failures++)
+		for (int i = 0; i < afr->xl->nr_children; i++)
+			afr->child[i].known = false;
+	afr_look(afr);
+	if (!afr->healing)
+		heal_begin(afr);
 }
 
 static void heal_end(struct frame *f, bool again)
 {
-	struct rep *rep = f->xl->priv;
+	struct afr *afr = f->xl->priv;
 
 	free(heal_of(f));
 	call_end(f);
-	rep->healing = NULL;
+	afr->healing = NULL;
 	if (!again)
-		rep->heal_failures = 0;
-	xl_busy(rep->xl, -1);
-	if (again && !rep->stopping)
-		timer_start(&rep->heal_timer, xl_loop(rep->xl), AGAIN_MS, heal_again);
+		afr->heal_failures = 0;
+	xl_busy(afr->xl, -1);
+	if (again && !afr->stopping)
+		timer_start(&afr->heal_timer, xl_loop(afr->xl), AGAIN_MS, heal_again);
 }
 
-void rep_heal_stop(struct rep *rep)
+void afr_heal_stop(struct afr *afr)
 {
-	timer_stop(&rep->heal_timer);
+	timer_stop(&afr->heal_timer);
 }
 
 static bool is_current(const struct frame *f)
 {
-	const struct rep *rep = f->xl->priv;
+	const struct afr *afr = f->xl->priv;
 	const struct heal *h = *(struct heal **)((struct frame *)f)->data;
 
-	return h->view == rep->view_name && !rep->stopping && rep->child[h->target].up && rep->home == h->home &&
-	       rep->child[h->home].up;
+	return h->view == afr->view_name && !afr->stopping && afr->child[h->target].up && afr->home == h->home &&
+	       afr->child[h->home].up;
 }
 
 static void send(struct frame *f, int child, enum repl_what what, size_t bound,
 		 void (*put)(struct wire *w, const void *arg), replicate_done_fn *done)
 {
-	if (!is_current(f) || !rep_message(f, child, what, bound, put, heal_of(f), done))
+	if (!is_current(f) || !afr_message(f, child, what, bound, put, heal_of(f), done))
 		heal_end(f, true);
 }
 
@@ -115,18 +115,18 @@ static void lift(struct frame *f)
 
 	f->pending++;
 	for (; left; left &= left - 1)
-		rep_message(f, rep_lowest(left), REPL_SEAL, 1, put_off, h, lifted);
+		afr_message(f, afr_lowest(left), REPL_SEAL, 1, put_off, h, lifted);
 	if (--f->pending == 0)
 		heal_end(f, true);
 }
 
 static void sealed(struct frame *f, int child, int ret, const struct replicate_reply *reply)
 {
-	struct rep *rep = f->xl->priv;
+	struct afr *afr = f->xl->priv;
 	struct heal *h = heal_of(f);
 
 	if (ret >= 0)
-		h->sealed |= rep_bit(child);
+		h->sealed |= afr_bit(child);
 	else
 		h->failed = true;
 	if (f->pending)
@@ -135,19 +135,19 @@ static void sealed(struct frame *f, int child, int ret, const struct replicate_r
 		return lift(f);
 	uint32_t places = 1u << h->place;
 	heal_end(f, false);
-	rep_promote(rep, places);
+	afr_promote(afr, places);
 }
 
 static void seal(struct frame *f)
 {
-	struct rep *rep = f->xl->priv;
+	struct afr *afr = f->xl->priv;
 	struct heal *h = heal_of(f);
-	uint64_t to = rep->members | rep_bit(h->target);
+	uint64_t to = afr->members | afr_bit(h->target);
 
-	rep_commit_all(rep);
+	afr_commit_all(afr);
 	f->pending++;
 	for (; to; to &= to - 1)
-		if (!rep_message(f, rep_lowest(to), REPL_SEAL, 1, put_on, h, sealed))
+		if (!afr_message(f, afr_lowest(to), REPL_SEAL, 1, put_on, h, sealed))
 			h->failed = true;
 	if (--f->pending == 0)
 		lift(f);
@@ -201,7 +201,7 @@ static void noted(struct frame *f, int child, int ret, const struct replicate_re
 	if (h->nr_mended == h->nr)
 		h->cursor = 0;
 	else if (!h->cursor)
-		h->sources &= ~rep_bit(h->source);
+		h->sources &= ~afr_bit(h->source);
 	give_back(f, ret < 0);
 }
 
@@ -235,7 +235,7 @@ static void mended(void *arg, int ret)
 {
 	struct frame *f = arg;
 	struct heal *h = heal_of(f);
-	struct rep *rep = f->xl->priv;
+	struct afr *afr = f->xl->priv;
 	char text[400];
 
 	if (ret == 0) {
@@ -243,7 +243,7 @@ static void mended(void *arg, int ret)
 		h->nr_mended++;
 	} else if (ret != -EAGAIN && ret != REPL_CONFLICT) {
 		item_print(&h->item[h->at], text, sizeof text);
-		log_warning(rep->xl->name, "not healed yet on %s: %s: %s", rep->xl->children[h->target]->name, text,
+		log_warning(afr->xl->name, "not healed yet on %s: %s: %s", afr->xl->children[h->target]->name, text,
 			    strerror(-ret));
 	}
 	h->at++;
@@ -263,7 +263,7 @@ static void mend_next(struct frame *f)
 	if (!is_current(f))
 		return heal_end(f, true);
 	if (h->at < h->nr)
-		return rep_mend(f->xl->priv, h->home, h->target, call_identity(f), &h->item[h->at], mended, f);
+		return afr_mend(f->xl->priv, h->home, h->target, call_identity(f), &h->item[h->at], mended, f);
 	send(f, h->target, REPL_SYNC, 0, NULL, synced);
 }
 
@@ -287,7 +287,7 @@ static void opened(struct frame *f, int child, int ret, const struct replicate_r
 		return give_back(f, true);
 	struct wire w = repl_reader(reply->answer);
 	if (wire_get_u32(&w)) {		/* the same */
-		rep_settle(f->xl->priv);
+		afr_settle(f->xl->priv);
 		return give_back(f, true);
 	}
 	h->at = h->nr_mended = h->pass = 0;
@@ -307,7 +307,7 @@ static void owned(struct frame *f, int child, int ret, const struct replicate_re
 	h->grant = wire_get_u64(&w);
 	/* A change that nobody finished is there: it is a unit of its own. */
 	if (wire_get_u32(&w)) {
-		rep_settle(f->xl->priv);
+		afr_settle(f->xl->priv);
 		return give_back(f, true);
 	}
 	send(f, h->target, REPL_OPEN, 16 + PAGE * ITEM_SIZE_MAX, put_open, opened);
@@ -352,7 +352,7 @@ static bool read_page(struct heal *h, const struct buf *b)
 
 static void listed(struct frame *f, int child, int ret, const struct replicate_reply *reply)
 {
-	struct rep *rep = f->xl->priv;
+	struct afr *afr = f->xl->priv;
 	struct heal *h = heal_of(f);
 
 	if (ret < 0 || !read_page(h, reply->answer))
@@ -360,41 +360,41 @@ static void listed(struct frame *f, int child, int ret, const struct replicate_r
 	call_identity(f)->impose = false;
 	call_identity(f)->grant = 0;
 	if (!h->nr) {
-		h->sources &= ~rep_bit(child);
+		h->sources &= ~afr_bit(child);
 		h->cursor = 0;
 		return list(f);
 	}
-	h->token = loop_random(xl_loop(rep->xl));
+	h->token = loop_random(xl_loop(afr->xl));
 	send(f, h->home, REPL_OWN, 16 + PAGE * 17, put_own, owned);
 }
 
 /* The next page of this list, or the next list; when all were empty or nothing can be done any more: the end. */
 static void list(struct frame *f)
 {
-	struct rep *rep = f->xl->priv;
+	struct afr *afr = f->xl->priv;
 	struct heal *h = heal_of(f);
 
 	if (!h->sources && h->progress) {
 		h->progress = h->left = false;
-		h->sources = rep->members;
+		h->sources = afr->members;
 	}
 	if (!h->sources)
 		return h->left ? heal_end(f, true) : seal(f);
-	h->source = rep_lowest(h->sources);
+	h->source = afr_lowest(h->sources);
 	send(f, h->source, REPL_LIST, 16, put_list, listed);
 }
 
-static void heal_begin(struct rep *rep)
+static void heal_begin(struct afr *afr)
 {
-	struct identity id = { .client = rep->xl->graph->client_id, .view = rep->view_name };
+	struct identity id = { .client = afr->xl->graph->client_id, .view = afr->view_name };
 	uint64_t up = 0;
 
-	for (int i = 0; i < rep->xl->nr_children; i++)
-		if (rep->child[i].up && (rep->joining & rep_bit(i)))
-			up |= rep_bit(i);
-	if (!up || rep->home < 0 || rep->healing || rep->stopping || !rep->self_heal)
+	for (int i = 0; i < afr->xl->nr_children; i++)
+		if (afr->child[i].up && (afr->joining & afr_bit(i)))
+			up |= afr_bit(i);
+	if (!up || afr->home < 0 || afr->healing || afr->stopping || !afr->self_heal)
 		return;
-	struct frame *f = call_new(rep->xl, &id, sizeof(struct heal *));
+	struct frame *f = call_new(afr->xl, &id, sizeof(struct heal *));
 	struct heal *h = f ? calloc(1, sizeof *h) : NULL;
 	if (!h) {
 		if (f)
@@ -402,19 +402,19 @@ static void heal_begin(struct rep *rep)
 		return;
 	}
 	*(struct heal **)frame_data(f) = h;
-	rep->healing = f;
-	xl_busy(rep->xl, 1);
-	h->view = rep->view_name;
-	h->home = rep->home;
-	h->target = rep_lowest(up);
-	h->place = rep->child[h->target].place;
-	h->sources = rep->members;
-	rep_settle(rep);
+	afr->healing = f;
+	xl_busy(afr->xl, 1);
+	h->view = afr->view_name;
+	h->home = afr->home;
+	h->target = afr_lowest(up);
+	h->place = afr->child[h->target].place;
+	h->sources = afr->members;
+	afr_settle(afr);
 	list(f);
 }
 
-void rep_heal_wanted(struct rep *rep)
+void afr_heal_wanted(struct afr *afr)
 {
-	if (!timer_active(&rep->heal_timer) && !rep->healing && !rep->stopping)
-		timer_start(&rep->heal_timer, xl_loop(rep->xl), 0, heal_again);
+	if (!timer_active(&afr->heal_timer) && !afr->healing && !afr->stopping)
+		timer_start(&afr->heal_timer, xl_loop(afr->xl), 0, heal_again);
 }

@@ -1,18 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-3.0-or-later
-# cluster/replicate with real processes: bricks are killed, stopped and cut off while two mounts change files; they come
+# cluster/afr with real processes: bricks are killed, stopped and cut off while two mounts change files; they come
 # back, are healed, and are equal.
 #
-#	LONG=1 replicate.sh	more of everything
+#	LONG=1 afr.sh	more of everything
 
 if [ -z "${GF_OWN_MOUNTS:-}" ] && unshare --mount true 2>/dev/null; then
 	GF_OWN_MOUNTS=1 exec unshare --mount --propagation private "$0" "$@"
 fi
 . "${GF_SRCDIR:-$(dirname "$0")/../..}/tests/functions.sh"
-export GF_MIRROR=cluster/replicate
 need_mount
 need_brickcheck
-need_xlator storage/posix protocol/client protocol/server cluster/replicate features/replica features/witness \
+need_xlator storage/posix protocol/client protocol/server cluster/afr features/replica features/witness \
 	features/posix-locks
 
 FILES=40

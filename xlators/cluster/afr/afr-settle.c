@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * rep-settle.c - settling doubts: what a client left that did not finish is made to have happened everywhere or nowhere.
+ * afr-settle.c - settling doubts: what a client left that did not finish is made to have happened everywhere or nowhere.
  *
  *	list     what is in doubt on any member, with all that it has changed: one unit
  *	own      the keys at home, so that nothing changes them meanwhile
  *	open     at the others: durably in doubt; what else they know on these keys joins the unit, and it begins again
  *	history  home's, after every open
- *	impose   home's state, item by item (rep-mend.c), then its history
+ *	impose   home's state, item by item (afr-mend.c), then its history
  *	clear    the doubts, when all members have it; home's last
  *
  * One at a time in a client.  Several clients may settle at once: owning the keys at home puts one behind the other.
  */
 #include <stdlib.h>
 
-#include "rep.h"
+#include "afr.h"
 
 enum { UNIT_MAX = 256 };
 
@@ -40,23 +40,23 @@ static struct settle *settle_of(struct frame *f)
 
 static void end_with(struct frame *f, int ret)
 {
-	struct rep *rep = f->xl->priv;
+	struct afr *afr = f->xl->priv;
 	struct settle *s = settle_of(f);
 
 	if (ret < 0)
-		log_debug(rep->xl->name, "settling has not succeeded: %s", strerror(-ret));
+		log_debug(afr->xl->name, "settling has not succeeded: %s", strerror(-ret));
 	else if (s->nr)
-		rep->nr_settled++;
+		afr->nr_settled++;
 	buf_unref(s->history);
 	free(s);
 	call_end(f);
-	xl_busy(rep->xl, -1);
-	rep->settling = false;
+	xl_busy(afr->xl, -1);
+	afr->settling = false;
 	if (ret == 0)
-		return rep_wake(rep);
+		return afr_wake(afr);
 	/* Somebody else may be at it, or the view has changed: after a look at it whoever waits tries again. */
-	if (!rep->stopping && !timer_active(&rep->retry_timer))
-		timer_start(&rep->retry_timer, xl_loop(rep->xl), 20, rep_retry);
+	if (!afr->stopping && !timer_active(&afr->retry_timer))
+		timer_start(&afr->retry_timer, xl_loop(afr->xl), 20, afr_retry);
 }
 
 /* ---- giving back ---- */
@@ -76,7 +76,7 @@ static void give_back(struct frame *f, bool failed)
 	struct settle *s = settle_of(f);
 
 	s->failed = failed;
-	if (!rep_message(f, s->home, REPL_DISOWN, 8, put_token, s, disowned))
+	if (!afr_message(f, s->home, REPL_DISOWN, 8, put_token, s, disowned))
 		end_with(f, -ENOMEM);
 }
 
@@ -88,7 +88,7 @@ static void to_all(struct frame *f, uint64_t mask, enum repl_what what, size_t b
 
 	f->pending++;
 	for (; mask; mask &= mask - 1)
-		if (!rep_message(f, rep_lowest(mask), what, bound, put, s, done))
+		if (!afr_message(f, afr_lowest(mask), what, bound, put, s, done))
 			s->failed = true;
 	f->pending--;
 }
@@ -118,7 +118,7 @@ static void clear_home(struct frame *f)
 
 	if (s->failed)
 		return give_back(f, true);
-	if (!rep_message(f, s->home, REPL_CLEAR, keys_bound(s), put_keys, s, home_cleared))
+	if (!afr_message(f, s->home, REPL_CLEAR, keys_bound(s), put_keys, s, home_cleared))
 		give_back(f, true);
 }
 
@@ -170,20 +170,20 @@ static void imposed(void *arg, int ret)
 {
 	struct frame *f = arg;
 	struct settle *s = settle_of(f);
-	struct rep *rep = f->xl->priv;
+	struct afr *afr = f->xl->priv;
 
 	if (ret == 0) {
 		s->todo[s->at / 64] &= ~(UINT64_C(1) << s->at % 64);
 		s->left--;
-	} else if (rep->joining & rep_bit(s->target) && !repl_is_refusal(ret)) {
+	} else if (afr->joining & afr_bit(s->target) && !repl_is_refusal(ret)) {
 		/* What it does not get now it lacks (REPL_CLEAR notes that), and is healed of. */
 		s->left = 0;
 		s->at = s->nr;
 	} else if (ret != -EAGAIN) {
-		log_warning(rep->xl->name, "%s cannot be made equal to home: %s", rep->xl->children[s->target]->name,
+		log_warning(afr->xl->name, "%s cannot be made equal to home: %s", afr->xl->children[s->target]->name,
 			    strerror(-ret));
-		if (!repl_is_refusal(ret) && ret != -ENOTCONN && rep->child[s->target].place >= 0)
-			rep_unwant(rep, rep->child[s->target].place, "a change that nobody finished cannot be settled there");
+		if (!repl_is_refusal(ret) && ret != -ENOTCONN && afr->child[s->target].place >= 0)
+			afr_unwant(afr, afr->child[s->target].place, "a change that nobody finished cannot be settled there");
 		return give_back(f, true);
 	}
 	if (s->at < s->nr)
@@ -214,20 +214,20 @@ static void target_begin(struct frame *f)
 static void impose_next(struct frame *f)
 {
 	struct settle *s = settle_of(f);
-	struct rep *rep = f->xl->priv;
+	struct afr *afr = f->xl->priv;
 
 	while (s->left && s->at < s->nr && !(s->todo[s->at / 64] >> s->at % 64 & 1))
 		s->at++;
 	if (s->left && s->at < s->nr)
-		return rep_mend(rep, s->home, s->target, call_identity(f), &s->item[s->at], imposed, f);
+		return afr_mend(afr, s->home, s->target, call_identity(f), &s->item[s->at], imposed, f);
 	if (s->left && next_pass(s, s->nr))
 		return impose_next(f);
 	if (s->left)
 		return give_back(f, true);
-	uint64_t rest = s->targets & ~(rep_bit(s->target) | (rep_bit(s->target) - 1));
+	uint64_t rest = s->targets & ~(afr_bit(s->target) | (afr_bit(s->target) - 1));
 	if (!rest)
 		return adopt(f);
-	s->target = rep_lowest(rest);
+	s->target = afr_lowest(rest);
 	target_begin(f);
 }
 
@@ -242,7 +242,7 @@ static void history_done(struct frame *f, int child, int ret, const struct repli
 		return clear_home(f);
 	call_identity(f)->impose = true;
 	call_identity(f)->grant = s->grant;
-	s->target = rep_lowest(s->targets);
+	s->target = afr_lowest(s->targets);
 	target_begin(f);
 }
 
@@ -316,9 +316,9 @@ static void opened_all(struct frame *f)
 	if (s->failed)
 		return give_back(f, true);
 	if (s->grew) {
-		if (!rep_message(f, s->home, REPL_DISOWN, 8, put_token, s, own_again))
+		if (!afr_message(f, s->home, REPL_DISOWN, 8, put_token, s, own_again))
 			give_back(f, true);
-	} else if (!rep_message(f, s->home, REPL_HISTORY, keys_bound(s), put_keys, s, history_done)) {
+	} else if (!afr_message(f, s->home, REPL_HISTORY, keys_bound(s), put_keys, s, history_done)) {
 		give_back(f, true);
 	}
 }
@@ -367,16 +367,16 @@ static void owned(struct frame *f, int child, int ret, const struct replicate_re
 
 static void own(struct frame *f)
 {
-	struct rep *rep = f->xl->priv;
+	struct afr *afr = f->xl->priv;
 	struct settle *s = settle_of(f);
 
-	if (s->view != rep->view_name || !s->nr)
+	if (s->view != afr->view_name || !s->nr)
 		return end_with(f, s->nr ? -EAGAIN : 0);
 	qsort(s->item, s->nr, sizeof s->item[0], item_order);
 	for (uint32_t i = 0; i < s->nr; i++)
 		s->key[i] = item_key(&s->item[i]);
-	s->token = loop_random(xl_loop(rep->xl));
-	if (!rep_message(f, s->home, REPL_OWN, keys_bound(s), put_own, s, owned))
+	s->token = loop_random(xl_loop(afr->xl));
+	if (!afr_message(f, s->home, REPL_OWN, keys_bound(s), put_own, s, owned))
 		end_with(f, -ENOMEM);
 }
 
@@ -410,13 +410,13 @@ static void listed(struct frame *f, int child, int ret, const struct replicate_r
 	own(f);
 }
 
-void rep_settle(struct rep *rep)
+void afr_settle(struct afr *afr)
 {
-	struct identity id = { .client = rep->xl->graph->client_id, .view = rep->view_name };
+	struct identity id = { .client = afr->xl->graph->client_id, .view = afr->view_name };
 
-	if (rep->settling || rep->stopping || rep->home < 0)
+	if (afr->settling || afr->stopping || afr->home < 0)
 		return;
-	struct frame *f = call_new(rep->xl, &id, sizeof(struct settle *));
+	struct frame *f = call_new(afr->xl, &id, sizeof(struct settle *));
 	struct settle *s = f ? calloc(1, sizeof *s) : NULL;
 	if (!s) {
 		if (f)
@@ -424,14 +424,14 @@ void rep_settle(struct rep *rep)
 		return;
 	}
 	*(struct settle **)frame_data(f) = s;
-	rep->settling = true;
-	xl_busy(rep->xl, 1);
-	s->view = rep->view_name;
-	s->home = rep->home;
-	for (int i = 0; i < rep->xl->nr_children; i++)
-		if (rep->child[i].up && ((rep->full | rep->joining) & rep_bit(i)))
-			s->members |= rep_bit(i);
-	s->targets = s->members & ~rep_bit(s->home);
+	afr->settling = true;
+	xl_busy(afr->xl, 1);
+	s->view = afr->view_name;
+	s->home = afr->home;
+	for (int i = 0; i < afr->xl->nr_children; i++)
+		if (afr->child[i].up && ((afr->full | afr->joining) & afr_bit(i)))
+			s->members |= afr_bit(i);
+	s->targets = s->members & ~afr_bit(s->home);
 	to_all(f, s->members, REPL_LIST, 16, put_list, listed);
 	if (!f->pending)
 		end_with(f, -ENOTCONN);

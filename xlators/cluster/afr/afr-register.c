@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * rep-register.c - the register of views: a proposer of CASPaxos (Rystsov, 2018); acceptors are the bricks and the
+ * afr-register.c - the register of views: a proposer of CASPaxos (Rystsov, 2018); acceptors are the bricks and the
  * witnesses.
  *
  *	PREPARE  to all that are up: nobody with a lower ballot may change it any more; what was accepted?
@@ -8,9 +8,9 @@
  *	         it is decided before anything else is proposed
  *	INSTALL  it is decided: by a majority (three or more acceptors), or (two) by all full members of the new view
  *
- * One proposal at a time; who loses tries again after a random time (rep-view.c).
+ * One proposal at a time; who loses tries again after a random time (afr-view.c).
  */
-#include "rep.h"
+#include "afr.h"
 
 struct proposal {
 	struct view from, next;
@@ -22,24 +22,24 @@ struct proposal {
 	struct view newest;		/* that a brick knows of, by its number */
 	bool refused;			/* somebody has promised a higher ballot */
 	bool other;			/* it is somebody else's that we finish */
-	void (*done)(struct rep *rep, int ret);
+	void (*done)(struct afr *afr, int ret);
 };
 
 static void end(struct frame *f, int ret)
 {
-	struct rep *rep = f->xl->priv;
+	struct afr *afr = f->xl->priv;
 	struct proposal *p = frame_data(f);
-	void (*done)(struct rep *rep, int ret) = p->done;
+	void (*done)(struct afr *afr, int ret) = p->done;
 	struct view next = p->next;
 	bool other = p->other;
 
-	if (p->outbid > rep->round)
-		rep->round = p->outbid;
+	if (p->outbid > afr->round)
+		afr->round = p->outbid;
 	call_end(f);
-	xl_busy(rep->xl, -1);
+	xl_busy(afr->xl, -1);
 	if (ret == 0)
-		rep_adopt(rep, &next);
-	done(rep, ret == 0 && other ? -EAGAIN : ret);
+		afr_adopt(afr, &next);
+	done(afr, ret == 0 && other ? -EAGAIN : ret);
 }
 
 /* ---- it is decided ---- */
@@ -51,34 +51,34 @@ static void put_view(struct wire *w, const void *arg)
 
 static void installed(struct frame *f, int child, int ret, const struct replicate_reply *reply)
 {
-	struct rep *rep = f->xl->priv;
+	struct afr *afr = f->xl->priv;
 
 	if (ret >= 0)
-		rep->child[child].status.installed = ((struct proposal *)frame_data(f))->next;
+		afr->child[child].status.installed = ((struct proposal *)frame_data(f))->next;
 	if (!f->pending)
 		end(f, 0);
 }
 
 static void install(struct frame *f)
 {
-	struct rep *rep = f->xl->priv;
+	struct afr *afr = f->xl->priv;
 	struct proposal *p = frame_data(f);
 
 	f->pending++;
 	for (int i = 0; i < f->xl->nr_children; i++)
-		if (rep->child[i].up && rep->child[i].known && view_find(&p->next, &rep->child[i].status.brick) >= 0)
-			rep_message(f, i, REPL_INSTALL, VIEW_SIZE_MAX, put_view, &p->next, installed);
+		if (afr->child[i].up && afr->child[i].known && view_find(&p->next, &afr->child[i].status.brick) >= 0)
+			afr_message(f, i, REPL_INSTALL, VIEW_SIZE_MAX, put_view, &p->next, installed);
 	if (--f->pending == 0)
 		end(f, 0);
 }
 
 /* Has a quorum of the acceptors of v done it? */
-static bool is_quorum(const struct rep *rep, const struct view *v, uint64_t children)
+static bool is_quorum(const struct afr *afr, const struct view *v, uint64_t children)
 {
 	uint32_t nr = 0, full = view_mask(v, VIEW_FULL);
 
-	for (int i = 0; i < rep->xl->nr_children; i++) {
-		int place = children & rep_bit(i) ? view_find(v, &rep->child[i].status.brick) : -1;
+	for (int i = 0; i < afr->xl->nr_children; i++) {
+		int place = children & afr_bit(i) ? view_find(v, &afr->child[i].status.brick) : -1;
 
 		if (place < 0)
 			continue;
@@ -116,18 +116,18 @@ static void note_outbid(struct proposal *p, const struct repl_promise *promise)
 
 static void accepted(struct frame *f, int child, int ret, const struct replicate_reply *reply)
 {
-	struct rep *rep = f->xl->priv;
+	struct afr *afr = f->xl->priv;
 	struct proposal *p = frame_data(f);
 	struct repl_promise promise;
 
 	if (read_promise(reply, ret, &promise)) {
 		note_outbid(p, &promise);
 		if (promise.ok)
-			p->accepted |= rep_bit(child);
+			p->accepted |= afr_bit(child);
 	}
 	if (f->pending)
 		return;
-	if (is_quorum(rep, &p->next, p->accepted))
+	if (is_quorum(afr, &p->next, p->accepted))
 		return install(f);
 	end(f, p->refused ? -EAGAIN : -ENOTCONN);
 }
@@ -139,7 +139,7 @@ static void accept(struct frame *f)
 
 	f->pending++;
 	for (; to; to &= to - 1)
-		if (!rep_message(f, rep_lowest(to), REPL_ACCEPT, 16 + VIEW_SIZE_MAX, put_accept, p, accepted))
+		if (!afr_message(f, afr_lowest(to), REPL_ACCEPT, 16 + VIEW_SIZE_MAX, put_accept, p, accepted))
 			break;
 	if (--f->pending == 0)
 		accepted(f, 0, -ENOMEM, NULL);
@@ -156,14 +156,14 @@ static void put_ballot(struct wire *w, const void *arg)
  * Two bricks: what somebody else began cannot be finished because one of its members is away.  It is followed by a view
  * without that one (R_CANCEL), if all that remain were full before it (R_KEEP).
  */
-static void follow_without(struct rep *rep, struct proposal *p)
+static void follow_without(struct afr *afr, struct proposal *p)
 {
-	uint32_t random = (uint32_t)loop_random(xl_loop(rep->xl));
+	uint32_t random = (uint32_t)loop_random(xl_loop(afr->xl));
 	struct view v = view_after(&p->best_view, random ? random : 1);
 	uint32_t there = 0, was_full = view_mask(&p->from, VIEW_FULL);
 
 	for (uint64_t left = p->promised; left; left &= left - 1) {
-		int place = view_find(&v, &rep->child[rep_lowest(left)].status.brick);
+		int place = view_find(&v, &afr->child[afr_lowest(left)].status.brick);
 
 		there |= place >= 0 ? 1u << place : 0;
 	}
@@ -177,7 +177,7 @@ static void follow_without(struct rep *rep, struct proposal *p)
 
 static void all_prepared(struct frame *f)
 {
-	struct rep *rep = f->xl->priv;
+	struct afr *afr = f->xl->priv;
 	struct proposal *p = frame_data(f);
 
 	if (p->refused)
@@ -189,10 +189,10 @@ static void all_prepared(struct frame *f)
 	if (p->best_view.number && !view_descends(&p->from, view_name(&p->best_view))) {
 		p->next = p->best_view;
 		p->other = true;
-		if (!is_quorum(rep, &p->next, p->promised) && p->next.nr_bricks < 3)
-			follow_without(rep, p);
+		if (!is_quorum(afr, &p->next, p->promised) && p->next.nr_bricks < 3)
+			follow_without(afr, p);
 	}
-	if (!is_quorum(rep, &p->next, p->promised))
+	if (!is_quorum(afr, &p->next, p->promised))
 		return end(f, -ENOTCONN);
 	accept(f);
 }
@@ -205,7 +205,7 @@ static void prepared(struct frame *f, int child, int ret, const struct replicate
 	if (read_promise(reply, ret, &promise)) {
 		note_outbid(p, &promise);
 		if (promise.ok)
-			p->promised |= rep_bit(child);
+			p->promised |= afr_bit(child);
 		if (promise.view.number > p->newest.number)
 			p->newest = promise.view;
 		if (promise.ok && promise.accepted.round && repl_ballot_cmp(&promise.accepted, &p->best) > 0) {
@@ -217,25 +217,25 @@ static void prepared(struct frame *f, int child, int ret, const struct replicate
 		all_prepared(f);
 }
 
-void rep_propose(struct rep *rep, const struct view *from, const struct view *next,
-		 void (*done)(struct rep *rep, int ret))
+void afr_propose(struct afr *afr, const struct view *from, const struct view *next,
+		 void (*done)(struct afr *afr, int ret))
 {
-	struct identity id = { .client = rep->xl->graph->client_id };
-	struct frame *f = call_new(rep->xl, &id, sizeof(struct proposal));
+	struct identity id = { .client = afr->xl->graph->client_id };
+	struct frame *f = call_new(afr->xl, &id, sizeof(struct proposal));
 
 	if (!f)
-		return done(rep, -ENOMEM);
+		return done(afr, -ENOMEM);
 	struct proposal *p = frame_data(f);
 	p->from = *from;
 	p->next = *next;
 	p->done = done;
-	p->ballot = (struct repl_ballot){ .round = ++rep->round, .client = id.client };
-	xl_busy(rep->xl, 1);
+	p->ballot = (struct repl_ballot){ .round = ++afr->round, .client = id.client };
+	xl_busy(afr->xl, 1);
 	f->pending++;
-	for (int i = 0; i < rep->xl->nr_children; i++)
-		if (rep->child[i].up && rep->child[i].known &&
-		    view_find(next, &rep->child[i].status.brick) >= 0)
-			rep_message(f, i, REPL_PREPARE, 16, put_ballot, &p->ballot, prepared);
+	for (int i = 0; i < afr->xl->nr_children; i++)
+		if (afr->child[i].up && afr->child[i].known &&
+		    view_find(next, &afr->child[i].status.brick) >= 0)
+			afr_message(f, i, REPL_PREPARE, 16, put_ballot, &p->ballot, prepared);
 	if (--f->pending == 0)
 		end(f, -ENOTCONN);
 }

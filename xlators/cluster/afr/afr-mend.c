@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
 /*
- * rep-mend.c - making one item on a brick what it is at home: what a name means, attributes and xattrs, blocks of data.
+ * afr-mend.c - making one item on a brick what it is at home: what a name means, attributes and xattrs, blocks of data.
  *
  *	name    what has it here and should not goes to the landfill; what should have it is moved or linked here if the brick has it
  *	        anywhere (also in the landfill), else made
@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "rep.h"
+#include "afr.h"
 
 static const struct gfid gfid_landfill = { .b = { [15] = 2 } };	/* storage/posix has it */
 
@@ -49,10 +49,10 @@ static struct mend *mend_of(struct frame *f)
 static void mend_end(struct frame *f, int ret)
 {
 	struct mend m = *mend_of(f);
-	struct rep *rep = f->xl->priv;
+	struct afr *afr = f->xl->priv;
 
 	if (ret == 0)
-		rep->nr_healed++;
+		afr->nr_healed++;
 	call_end(f);
 	inode_unref(m.parent);
 	inode_unref(m.inode);
@@ -61,7 +61,7 @@ static void mend_end(struct frame *f, int ret)
 	buf_unref(m.others);
 	buf_unref(m.data);
 	fd_unref(m.fd);
-	xl_busy(rep->xl, -1);
+	xl_busy(afr->xl, -1);
 	m.done(m.arg, ret);
 }
 
@@ -292,7 +292,7 @@ static void written(struct frame *f, int child, int ret, const struct write_repl
 
 	if (ret < 0 || (size_t)ret != m->data->len)
 		return mend_end(f, ret < 0 ? ret : -ENOSPC);
-	((struct rep *)f->xl->priv)->nr_heal_bytes += ret;
+	((struct afr *)f->xl->priv)->nr_heal_bytes += ret;
 	block_next(f);
 }
 
@@ -618,18 +618,18 @@ static void want_looked(struct frame *f, int child, int ret, const struct lookup
 
 /* ---- */
 
-void rep_mend(struct rep *rep, int from, int to, const struct identity *id, const struct item *item,
+void afr_mend(struct afr *afr, int from, int to, const struct identity *id, const struct item *item,
 	      void (*done)(void *arg, int ret), void *arg)
 {
-	struct frame *f = call_new(rep->xl, id, sizeof(struct mend));
-	struct inode *inode = f ? inode_get(xl_inodes(rep->xl), &item->gfid, 0) : NULL;
+	struct frame *f = call_new(afr->xl, id, sizeof(struct mend));
+	struct inode *inode = f ? inode_get(xl_inodes(afr->xl), &item->gfid, 0) : NULL;
 
 	if (!inode) {
 		if (f)
 			call_end(f);
 		return done(arg, -ENOMEM);
 	}
-	xl_busy(rep->xl, 1);
+	xl_busy(afr->xl, 1);
 	struct mend *m = mend_of(f);
 	*m = (struct mend){ .from = from, .to = to, .item = *item, .done = done, .arg = arg };
 	switch ((enum item_kind)item->kind) {
