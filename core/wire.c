@@ -5,7 +5,7 @@
  * The header has a fixed layout, so that it costs a few nanoseconds:
  *
  *	all		u8 kind (bit 7: groups follow) | u8 op | u16 flags | u64 xid
- *	requests	u64 session, txn, view, grant, committed | u32 uid, gid, pid, deadline
+ *	requests	u64 session, txn, view, grant, stamp | u32 uid, gid, pid, deadline
  *			| u64 lk_owner, and when bit 7 is set: u32 number (not 0), u32 each
  *	others		i32 ret
  */
@@ -108,7 +108,7 @@ static uint8_t *put_request_fields(uint8_t *p, const struct wire_header *h)
 	p = st64(p, h->txn);
 	p = st64(p, h->view);
 	p = st64(p, h->grant);
-	p = st64(p, h->committed);
+	p = st64(p, h->stamp_ns);
 	p = st32(p, h->uid);
 	p = st32(p, h->gid);
 	p = st32(p, h->pid);
@@ -168,7 +168,7 @@ static void get_request_fields(struct wire *w, struct wire_header *h, bool group
 	h->txn = ld64(&p);
 	h->view = ld64(&p);
 	h->grant = ld64(&p);
-	h->committed = ld64(&p);
+	h->stamp_ns = ld64(&p);
 	h->uid = ld32(&p);
 	h->gid = ld32(&p);
 	h->pid = ld32(&p);

@@ -30,7 +30,7 @@ enum wire_kind { WIRE_HELLO = 1, WIRE_HELLO_REPLY, WIRE_REQUEST, WIRE_REPLY, WIR
 	WIRE_RESUME, WIRE_BYE, WIRE_KIND_LAST = WIRE_BYE };
 
 /*
- * The header of every message.  session, txn, view, grant and committed belong to the replication
+ * The header of every message.  session, txn, view, grant and stamp_ns belong to the replication
  * protocol; they are carried from the first version on, also where nobody reads them yet.
  */
 struct wire_header {
@@ -40,7 +40,7 @@ struct wire_header {
 	int32_t  ret;			/* reply: the answer */
 	uint64_t xid;			/* of a request, repeated by its reply; unique within a connection */
 	/* requests only: */
-	uint64_t session, txn, view, grant, committed;
+	uint64_t session, txn, view, grant, stamp_ns;
 	uint32_t uid, gid, pid, deadline_ms;	/* 0: none */
 	uint64_t lk_owner;
 	uint32_t nr_groups;

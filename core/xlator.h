@@ -77,7 +77,7 @@ struct identity {
 	/* of the replication protocol (xlators/replication), 0: none of it */
 	uint64_t view;			/* the view of the replica set that the caller works in */
 	uint64_t grant;			/* the place that home gave this change in its order; 0: it is home that is asked */
-	uint64_t committed;		/* a txn of this client that all members have executed */
+	uint64_t stamp_ns;		/* when home has done it, since the epoch; 0: it is not told */
 	bool impose;			/* what it does replaces the state here by that of home, under `grant` */
 	bool enforce;			/* the storage checks permissions for uid, gid, groups (squashed, or not checked by a kernel) */
 	/* It has no CAP_FSETID: its changes of data and its ACLs take set-user-id and set-group-id away, by the

@@ -11,6 +11,7 @@ fi
 . "${GF_SRCDIR:-$(dirname "$0")/../..}/tests/functions.sh"
 need_mount
 need_brickcheck
+need python3
 need_xlator storage/posix protocol/client protocol/server cluster/afr features/replica features/witness \
 	features/posix-locks
 
@@ -206,6 +207,58 @@ brick one
 must_be_equal mnt "one was away again"
 exec 7>&-
 expect 0 '^1.2.3$' sh -c "tr '\n' . <'$TMP/mnt/open' | sed 's/\.\$//'"
+
+note "locks stand on a brick that came back, and over the death of the other one"
+echo locked >"$TMP/mnt/locked"
+cat >"$TMP/hold.py" <<'END'
+import fcntl, sys
+whole = open(sys.argv[1], "r+")
+fcntl.flock(whole, fcntl.LOCK_EX)
+part = open(sys.argv[1], "r+")
+fcntl.lockf(part, fcntl.LOCK_EX, 10, 0)
+fcntl.lockf(part, fcntl.LOCK_UN, 2, 4)
+print("held", flush=True)
+sys.stdin.readline()
+part.write("LOCK")
+part.flush()
+print("written", flush=True)
+sys.stdin.readline()
+END
+cat >"$TMP/try.py" <<'END'
+import fcntl, sys
+f = open(sys.argv[1], "r+")
+def attempt(what):
+    try:
+        what()
+        return "free"
+    except OSError:
+        return "taken"
+print(attempt(lambda: fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)),
+      *[attempt(lambda: fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, at)) for at in (0, 4, 9, 10)])
+END
+coproc HOLD { python3 "$TMP/hold.py" "$TMP/mnt/locked"; }
+read -r line <&"${HOLD[0]}"
+check test "$line" = held
+expect 0 '^taken taken free taken free$' python3 "$TMP/try.py" "$TMP/other/locked"
+for side in one two; do
+	kill_brick "$side"
+	echo "$side" >>"$TMP/mnt/touched"
+	brick "$side"
+	must_be_equal mnt "$side was away while a file was locked"
+	expect 0 '^taken taken free taken free$' python3 "$TMP/try.py" "$TMP/other/locked"
+done
+echo >&"${HOLD[1]}"
+read -r line <&"${HOLD[0]}"
+check test "$line" = written
+must_be_equal mnt "written through a locked file"
+kill_brick one
+expect 0 '^taken taken free taken free$' python3 "$TMP/try.py" "$TMP/other/locked"
+echo >&"${HOLD[1]}"
+wait "$HOLD_PID"
+expect 0 '^free free free free free$' python3 "$TMP/try.py" "$TMP/other/locked"
+check test "$(cat "$TMP/mnt/locked")" = LOCKed
+brick one
+must_be_equal mnt "one was away while a lock was given back"
 
 note "a client that is killed leaves nothing in doubt that stays"
 (work "$TMP/other" victim || :) >/dev/null 2>&1 &

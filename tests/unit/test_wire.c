@@ -599,7 +599,7 @@ START_TEST(headers_there_and_back)
 				 .txn = 2,
 				 .view = 3,
 				 .grant = 4,
-				 .committed = 5,
+				 .stamp_ns = 5,
 				 .uid = 6,
 				 .gid = 7,
 				 .pid = 8,

@@ -131,6 +131,15 @@ void item_get(struct wire *w, struct item *i);
 enum { ITEM_SIZE_MAX = 16 + 8 + 2 + 1 + 2 + 256 };
 void item_print(const struct item *i, char *out, size_t size);
 
+/* ---- attributes that an answer has ----------------------------------------------------------- */
+
+enum { REPL_ATTRS_MAX = 4 };
+/*
+ * Those that are there, in the order of fops.def: for an operation on one object the state after it is the last.  They lie in the
+ * reply.  Their number.
+ */
+int repl_attrs(enum fop_id op, const void *reply, const struct attr *attrs[REPL_ATTRS_MAX]);
+
 /* ---- messages ------------------------------------------------------------------------------- */
 
 /*

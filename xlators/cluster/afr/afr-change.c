@@ -278,30 +278,6 @@ static void change_answer(struct frame *f)
 
 /* ---- the others ---- */
 
-/* The attributes after the operation are the last ones in an answer. */
-#define LAST_attr(field) last = &r->field;
-#define LAST_buf(field)
-#define LAST_dict LAST_buf
-#define LAST_dirents LAST_buf
-#define LAST_u32 LAST_buf
-#define LAST_u64 LAST_buf
-#define LAST_lock LAST_buf
-#define LAST_statfs LAST_buf
-static const struct attr *attr_after(enum fop_id op, const union fop_reply *reply)
-{
-	const struct attr *last = NULL;
-
-	switch (op) {
-#define FOP(n, k) case FOP_##n: { const struct n##_reply *r = &reply->n; (void)r;
-#define ARG(t, f)
-#define RET(t, f) LAST_##t(f)
-#define END(n) break; }
-#include "fops.def"
-	case FOP_COUNT: break;
-	}
-	return last;
-}
-
 /*
  * A member that was away when an object was opened does not have it any more after its last name is gone.  What is done to it is
  * seen by nobody but through what is open, and vanishes with it.
@@ -309,10 +285,11 @@ static const struct attr *attr_after(enum fop_id op, const union fop_reply *repl
 static bool misses_nothing(const struct frame *f, int err)
 {
 	const struct afr_local *local = frame_data((struct frame *)f);
-	const struct attr *attr = attr_after(f->op, &local->law.reply);
+	const struct attr *attrs[REPL_ATTRS_MAX];
+	int nr = repl_attrs(f->op, &local->law.reply, attrs);
 
-	return (err == -ESTALE || err == -EBADFD || err == -EBADF || err == -ENOENT) && attr && attr_present(attr) &&
-	       attr->nlink == 0 && fop_classes[f->op] == FOP_WRITE;
+	return (err == -ESTALE || err == -EBADFD || err == -EBADF || err == -ENOENT) && nr && attrs[nr - 1]->nlink == 0 &&
+	       fop_classes[f->op] == FOP_WRITE;
 }
 
 static void unwant_for(struct frame *f, int child, int ret)
@@ -424,6 +401,20 @@ static void others_open(struct frame *f)
 
 /* ---- home ---- */
 
+/* When home has done it: what it has changed has this ctime. */
+static uint64_t stamp_of(const struct frame *f, const void *reply)
+{
+	const struct attr *attrs[REPL_ATTRS_MAX];
+	uint64_t stamp = 0;
+
+	for (int i = 0, n = repl_attrs(f->op, reply, attrs); i < n; i++) {
+		uint64_t ns = (uint64_t)attrs[i]->ctime.sec * 1000000000 + attrs[i]->ctime.nsec;
+
+		stamp = ns > stamp ? ns : stamp;
+	}
+	return stamp;
+}
+
 static void home_done(struct frame *f, int child, int ret, const void *reply)
 {
 	struct afr *afr = f->xl->priv;
@@ -438,6 +429,7 @@ static void home_done(struct frame *f, int child, int ret, const void *reply)
 		local->has_law = true;
 		local->view = local->id.view;
 		local->id.grant = note >> 1;
+		local->id.stamp_ns = stamp_of(f, reply);
 		local->waits |= note & REPL_NOTE_WANTED;
 		return others_open(f);
 	}
@@ -478,7 +470,7 @@ static void change_begin(struct frame *f)
 	struct afr *afr = f->xl->priv;
 	struct afr_local *local = frame_data(f);
 	struct fd *fds[2];
-	int err = afr_verdict(afr);
+	int err = afr_verdict(f);
 
 	if (err)
 		return change_fail(f, err);

@@ -2,16 +2,19 @@
 /*
  * afr-fd.c - on which children a file is open.
  *
- * Our word in an fd has a bit per child where it was opened.  A child that became a member later
- * (it was away, and missed nothing) has it opened when the first operation needs it there.
+ * Our word in an fd has a bit per child where it was opened.  On a child that became a member later it is opened when the first
+ * operation needs it there.  Two more bits: locks were taken through it (afr-held.c), one of them was lost.
  */
 #include <fcntl.h>
 
 #include "afr.h"
 
+#define FD_LOCKED (UINT64_C(1) << 62)
+#define FD_LOST   (UINT64_C(1) << 63)
+
 uint64_t afr_fd_opened(struct xlator *xl, struct fd *fd)
 {
-	return *fd_slot(fd, xl);
+	return *fd_slot(fd, xl) & ~(FD_LOCKED | FD_LOST);
 }
 
 void afr_fd_set_opened(struct xlator *xl, struct fd *fd, uint64_t mask)
@@ -19,12 +22,36 @@ void afr_fd_set_opened(struct xlator *xl, struct fd *fd, uint64_t mask)
 	*fd_slot(fd, xl) |= mask;
 }
 
+void afr_fd_set_closed(struct xlator *xl, struct fd *fd, uint64_t mask)
+{
+	*fd_slot(fd, xl) &= ~mask;
+}
+
+void afr_fd_mark(struct xlator *xl, struct fd *fd)
+{
+	*fd_slot(fd, xl) |= FD_LOCKED;
+}
+
+void afr_fd_set_lost(struct xlator *xl, struct fd *fd)
+{
+	*fd_slot(fd, xl) |= FD_LOST;
+}
+
+bool afr_fd_is_lost(const struct frame *f)
+{
+	struct fd *fds[2];
+
+	for (int i = 0, n = afr_fds_of(f, fds); i < n; i++)
+		if (*fd_slot(fds[i], f->xl) & FD_LOST)
+			return true;
+	return false;
+}
+
 /* The arguments, field by field, made from fops.def. */
 struct found {
 	struct fd *fds[2];
-	struct inode *inodes[4];
 	struct fd *newfd;
-	int nr_fds, nr_inodes;
+	int nr_fds;
 };
 
 static void found_fd(struct found *o, struct fd *fd)
@@ -33,19 +60,10 @@ static void found_fd(struct found *o, struct fd *fd)
 		o->fds[o->nr_fds++] = fd;
 }
 
-static void found_inode(struct found *o, struct inode *inode)
-{
-	for (int i = 0; i < o->nr_inodes; i++)
-		if (o->inodes[i] == inode)
-			return;
-	if (inode && o->nr_inodes < 4)
-		o->inodes[o->nr_inodes++] = inode;
-}
-
-#define find_inode(o, v) found_inode(o, v)
-#define find_fd(o, v) do { found_fd(o, v); if (v) found_inode(o, (v)->inode); } while (0)
+#define find_fd(o, v) found_fd(o, v)
 #define find_newfd(o, v) ((o)->newfd = (v))
 #define find_nothing(o, v) ((void)(v))
+#define find_inode find_nothing
 #define find_buf find_nothing
 #define find_dict find_nothing
 #define find_str find_nothing
@@ -75,15 +93,6 @@ int afr_fds_of(const struct frame *f, struct fd *fds[2])
 	find(f, &o);
 	memcpy(fds, o.fds, sizeof o.fds);
 	return o.nr_fds;
-}
-
-int afr_inodes_of(const struct frame *f, struct inode *inodes[4])
-{
-	struct found o = { 0 };
-
-	find(f, &o);
-	memcpy(inodes, o.inodes, sizeof o.inodes);
-	return o.nr_inodes;
 }
 
 struct fd *afr_newfd(const struct frame *f)
@@ -127,11 +136,13 @@ static void reopen_result(struct frame *root, struct fd *fd, int child, int ret)
 {
 	if (ret >= 0) {
 		afr_fd_set_opened(root->xl, fd, afr_bit(child));
-	} else {
-		((struct reopen *)frame_data(root))->failed |= afr_bit(child);
-		log_warning(root->xl->name, "cannot open a file again on %s: %s",
-			    root->xl->children[child]->name, strerror(-ret));
+		return;
 	}
+	((struct reopen *)frame_data(root))->failed |= afr_bit(child);
+	/* One that joins may not have the file yet. */
+	if (((struct afr *)root->xl->priv)->full & afr_bit(child))
+		log_warning(root->xl->name, "cannot open a file again on %s: %s", root->xl->children[child]->name,
+			    strerror(-ret));
 }
 
 /* Which of the two files an answer is about is told by which continuation it has. */
@@ -168,18 +179,20 @@ static void reopen_dir_done(struct frame *root, int child, int ret,
 	reopen_done(root, child, ret, reopen_fd(root, 0));
 }
 
+void afr_fd_reopen(struct frame *f, int child, struct fd *fd, open_done_fn *done)
+{
+	uint32_t flags = (fd->flags & ~(uint32_t)(O_CREAT | O_EXCL | O_TRUNC)) | OPEN_NAMELESS;
+
+	wind_open(f, child, &(struct open_args){ .inode = fd->inode, .fd = fd, .flags = flags }, done);
+}
+
 static void reopen_wind(struct frame *root, int child, struct fd *fd, int nth)
 {
 	if (fd->directory)
 		return wind_opendir(root, child,
 				    &(struct opendir_args){ .inode = fd->inode, .fd = fd },
 				    reopen_dir_done);
-	wind_open(root, child,
-		  &(struct open_args){ .inode = fd->inode,
-				       .fd = fd,
-				       .flags = (fd->flags & ~(O_CREAT | O_EXCL | O_TRUNC)) |
-						OPEN_NAMELESS },
-		  nth ? reopen_second_done : reopen_first_done);
+	afr_fd_reopen(root, child, fd, nth ? reopen_second_done : reopen_first_done);
 }
 
 void afr_with_fds(struct frame *f, uint64_t mask, void (*next)(struct frame *f))

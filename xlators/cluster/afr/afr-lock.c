@@ -7,7 +7,7 @@
  * unlock goes to all in parallel; without waiting also to those that are no members: a client that still uses one would wait there
  * for ever.
  *
- * Limitation: a brick that was away has lost the locks of this client; they stand on the other members only.
+ * What was granted is remembered (afr-held.c) and brought to a brick that comes back.
  */
 #include <fcntl.h>
 
@@ -118,6 +118,7 @@ static void give_back(struct frame *f)
 
 	local->waits = true;
 	local->locked = 0;
+	afr_held_drop(afr, a->fd, &a->lock);
 	unlock.lock.type = F_UNLCK;
 	if (!mask)
 		return afr_fail(f, -ENOTCONN);
@@ -159,6 +160,10 @@ static void lk_next(struct frame *f, int from)
 	}
 	if (!local->locked)
 		return afr_fail(f, -ENOTCONN);
+	if (!afr_held_change(f, local->locked)) {
+		lk_undo(f, local->locked);
+		return afr_fail(f, -ENOLCK);
+	}
 	afr_unwind_any(f, 0, &(struct lk_reply){ .lock = a->lock });
 }
 
@@ -181,7 +186,7 @@ static void lk_begin(struct frame *f)
 	struct afr_local *local = frame_data(f);
 	const struct lk_args *a = f->args;
 	uint64_t open = afr->members & afr_fd_opened(f->xl, a->fd);
-	int err = afr_verdict(afr);
+	int err = afr_verdict(f);
 
 	if (err)
 		return afr_fail(f, err);
@@ -189,6 +194,8 @@ static void lk_begin(struct frame *f)
 		return afr_wait(f, lk_begin);
 	afr_identity_begin(f);
 	if (a->lock.type == F_UNLCK) {
+		if (!afr_held_change(f, 0))
+			return afr_fail(f, -ENOLCK);
 		lk_undo(f, left_behind(afr, a->fd));
 		return open ? afr_gather(f, open, unlock_answer) : afr_fail(f, -ENOTCONN);
 	}

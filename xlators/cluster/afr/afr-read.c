@@ -59,7 +59,7 @@ static void read_begin(struct frame *f)
 	struct afr *afr = f->xl->priv;
 	struct afr_local *local = frame_data(f);
 	struct fd *fds[2];
-	int err = afr_verdict(afr);
+	int err = afr_verdict(f);
 
 	if (err)
 		return afr_fail(f, err);
@@ -143,7 +143,7 @@ static void all_begin(struct frame *f)
 	struct afr *afr = f->xl->priv;
 	struct afr_local *local = frame_data(f);
 	struct fd *fds[2];
-	int err = afr_verdict(afr);
+	int err = afr_verdict(f);
 
 	if (err)
 		return afr_fail(f, err);
@@ -194,6 +194,7 @@ void afr_flush(struct frame *f, const struct flush_args *a)
 	struct afr *afr = f->xl->priv;
 	uint64_t to = afr->members & afr_fd_opened(f->xl, a->fd);
 
+	afr_held_drop(afr, a->fd, &(struct lock){ .owner = a->owner, .kind = LK_POSIX, .end = UINT64_MAX });
 	afr_flush_left_behind(f, a);
 	if (!to)
 		return unwind_flush(f, 0, &(struct flush_reply){ });
@@ -231,7 +232,7 @@ static void statfs_done(struct frame *f)
 static void statfs_begin(struct frame *f)
 {
 	struct afr *afr = f->xl->priv;
-	int err = afr_verdict(afr);
+	int err = afr_verdict(f);
 
 	if (err)
 		return afr_fail(f, err);

@@ -128,11 +128,16 @@ void afr_adopt(struct afr *afr, const struct view *v)
 	log_notice(afr->xl->name, "the view is %s", text);
 	if (afr->joining)
 		afr_heal_wanted(afr);
+	afr_held_bring(afr);
 	afr_wake(afr);
 }
 
-int afr_verdict(const struct afr *afr)
+int afr_verdict(const struct frame *f)
 {
+	const struct afr *afr = f->xl->priv;
+
+	if (afr_fd_is_lost(f))
+		return -EIO;
 	if (afr->stopping)
 		return -ENOTCONN;
 	if (afr->split)
@@ -565,6 +570,7 @@ void afr_event(struct xlator *xl, int child, enum xl_event what, void *data)
 		c->failed = c->known = false;
 		c->epoch++;
 		c->reason[0] = '\0';
+		afr_held_lost(afr, child);
 		break;
 	case XL_CHILD_DOWN:
 	case XL_CHILD_FAILED:
@@ -584,6 +590,7 @@ void afr_event(struct xlator *xl, int child, enum xl_event what, void *data)
 	}
 	afr->stuck = 0;
 	find_places(afr);
+	afr_held_bring(afr);
 	afr_wake(afr);
 	afr_look(afr);
 }

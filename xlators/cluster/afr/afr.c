@@ -77,6 +77,7 @@ static void afr_stop(struct xlator *xl)
 
 static void afr_fini(struct xlator *xl)
 {
+	afr_held_free(xl->priv);
 	free(((struct afr *)xl->priv)->child);
 }
 
@@ -142,7 +143,6 @@ static void afr_dump(struct xlator *xl, struct dump *d)
 	dump_u64(d, "read-failovers", afr->nr_failovers);
 	dump_u64(d, "items-healed", afr->nr_healed);
 	dump_u64(d, "bytes-healed", afr->nr_heal_bytes);
-	dump_u64(d, "times-made-equal", afr->time_fixes);
 }
 
 static const struct xlator_type afr_xlator = {
@@ -153,7 +153,8 @@ static const struct xlator_type afr_xlator = {
 	.priv_size = sizeof(struct afr), .frame_size = sizeof(struct afr_local),
 	.options = options, .needs_above = "features/replica",
 	.init = afr_init, .start = afr_start, .stop = afr_stop, .fini = afr_fini,
-	.event = afr_event, .dump = afr_dump, .tolerates = afr_tolerates,
+	.event = afr_event, .release = afr_release,
+	.dump = afr_dump, .tolerates = afr_tolerates,
 	.fops = {
 		.open = afr_open, .flush = afr_flush, .replicate = afr_replicate,
 		.statfs = afr_statfs, .lk = afr_lk, .any = afr_any,

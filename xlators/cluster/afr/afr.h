@@ -14,7 +14,10 @@
 #include "graph.h"
 #include "../../replication/replication.h"
 
-enum { AFR_COMMITS = 256 };	/* of a child, told at once */
+enum {
+	AFR_COMMITS = 256,		/* of a child, told at once */
+	AFR_HELD_BUCKETS = 256,
+};
 
 struct afr_commit {
 	uint64_t txn;
@@ -74,8 +77,9 @@ struct afr {
 
 	LIST_HEAD(afr_key_bucket, afr_key) keys[1024];
 
-	uint64_t nr_changes, nr_again, nr_settled, nr_views, nr_failovers, nr_healed, nr_heal_bytes, time_fixes;
-	uint64_t members;		/* full and up: for files shared in form with others */
+	uint64_t nr_changes, nr_again, nr_settled, nr_views, nr_failovers, nr_healed, nr_heal_bytes;
+	uint64_t members;		/* full and up */
+	LIST_HEAD(afr_held_bucket, afr_held) held[AFR_HELD_BUCKETS];	/* locks, by inode */
 };
 
 /* A key that a change of ours has; the next ones wait in order. */
@@ -100,7 +104,7 @@ struct afr_local {
 	const struct identity *caller;	/* and who asked us */
 	struct afr_key key[REPL_KEYS_MAX];
 	uint8_t nr_keys;
-	bool has_keys, changing, timed, waits;
+	bool has_keys, waits;
 	uint64_t sent, pending;		/* children, a bit each */
 	uint64_t tried;
 	struct afr_answer *answers;	/* one per child; gather */
@@ -145,8 +149,8 @@ uint32_t afr_missing(const struct afr *afr, enum view_role role);
 /* f waits for another view, or for the end of settling; then again(f). */
 void afr_wait(struct frame *f, void (*again)(struct frame *f));
 void afr_wake(struct afr *afr);
-/* Why nothing can be done now: 0, or -errno. */
-int afr_verdict(const struct afr *afr);
+/* Why f cannot be done now: 0, or -errno. */
+int afr_verdict(const struct frame *f);
 void afr_adopt(struct afr *afr, const struct view *v);
 /* These places are healed, and all members sealed: makes them full.  done as of afr_propose. */
 void afr_promote(struct afr *afr, uint32_t places);
@@ -187,10 +191,17 @@ void afr_commit_forget(struct afr *afr, int child);
 
 /* afr-fd.c */
 int afr_fds_of(const struct frame *f, struct fd *fds[2]);
-int afr_inodes_of(const struct frame *f, struct inode *inodes[4]);
 void afr_with_fds(struct frame *f, uint64_t mask, void (*next)(struct frame *f));
 uint64_t afr_fd_opened(struct xlator *xl, struct fd *fd);
 void afr_fd_set_opened(struct xlator *xl, struct fd *fd, uint64_t mask);
+void afr_fd_set_closed(struct xlator *xl, struct fd *fd, uint64_t mask);
+/* Opens it there as it was opened, whatever we knew. */
+void afr_fd_reopen(struct frame *f, int child, struct fd *fd, open_done_fn *done);
+/* Its release will be told. */
+void afr_fd_mark(struct xlator *xl, struct fd *fd);
+/* Somebody else has got a lock of it: its operations fail until it is closed. */
+void afr_fd_set_lost(struct xlator *xl, struct fd *fd);
+bool afr_fd_is_lost(const struct frame *f);
 void afr_note_opened(struct frame *f);
 struct fd *afr_newfd(const struct frame *f);
 
@@ -200,6 +211,18 @@ void afr_read(struct frame *f);
 /* afr-lock.c */
 void afr_lk(struct frame *f, const struct lk_args *a);
 void afr_flush_left_behind(struct frame *f, const struct flush_args *a);
+
+/* afr-held.c: the locks of our own */
+/* The lk operation f has been done on these children (or, an unlock, is about to be).  false: no memory to remember it. */
+bool afr_held_change(struct frame *f, uint64_t children);
+/* What the owner of l has in its range is given up. */
+void afr_held_drop(struct afr *afr, const struct fd *fd, const struct lock *l);
+/* This child may have forgotten them. */
+void afr_held_lost(struct afr *afr, int child);
+/* Takes them on the members where they do not stand. */
+void afr_held_bring(struct afr *afr);
+void afr_held_free(struct afr *afr);
+void afr_release(struct xlator *xl, struct fd *fd, uint64_t slot);
 
 /* afr-settle.c */
 /* Something is in doubt: settles all that is, then wakes who waits. */

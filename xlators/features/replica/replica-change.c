@@ -164,17 +164,12 @@ static bool somebody_waits_for(const struct replica *r, const struct entry *e)
 	return !TAILQ_EMPTY(&r->waiters) && e->slot->nr_keys;
 }
 
-static void change_done(struct frame *f, int child, int ret, const void *reply)
+void replica_change_end(struct frame *f, int ret, const void *reply)
 {
 	struct replica *r = f->xl->priv;
 	struct entry *e = ((struct replica_call *)frame_data(f))->entry;
 	uint64_t grant = e->slot->grant;
 
-	if (ret < 0) {
-		e->executing = false;
-		journal_drop(r, e);
-		return fail(f, ret);
-	}
 	journal_done(e, f->op, f->args, ret, reply);
 	frame_set_note(f, repl_note(grant, somebody_waits_for(r, e)));
 	if (e->doubt_then) {
@@ -184,6 +179,19 @@ static void change_done(struct frame *f, int child, int ret, const void *reply)
 		journal_drop(r, e);
 	}
 	unwind_any(f, ret, reply);
+}
+
+static void change_done(struct frame *f, int child, int ret, const void *reply)
+{
+	struct entry *e = ((struct replica_call *)frame_data(f))->entry;
+
+	if (ret < 0) {
+		e->executing = false;
+		journal_drop(f->xl->priv, e);
+		fail(f, ret);
+	} else if (!replica_time_mend(f, ret, reply)) {
+		replica_change_end(f, ret, reply);
+	}
 }
 
 static void execute(struct frame *f)
@@ -200,6 +208,7 @@ static void execute(struct frame *f)
 	call->entry = journal_begin(r, &b, f->args, NULL, 0);
 	client_seen(r, id->client);
 	r->nr_changes++;
+	replica_time_begin(f);
 	wind_any(f, 0, change_done);
 }
 
@@ -416,7 +425,9 @@ void replica_read(struct frame *f)
 
 	if (!id->view)
 		return pass(f, 0);
-	if (!view_is_right(r, id) || r->view.brick[r->me].role != VIEW_FULL)
+	/* One that joins shows nothing, but files are opened there for the changes that it gets. */
+	bool shows = f->op == FOP_open || f->op == FOP_opendir || (r->me >= 0 && r->view.brick[r->me].role == VIEW_FULL);
+	if (!view_is_right(r, id) || !shows)
 		return refuse(f, REPL_OTHER_VIEW);
 	call->nr_keys = repl_keys(f->op, f->args, call->key);
 	for (int i = 0; i < call->nr_keys; i++) {

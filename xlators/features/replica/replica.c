@@ -113,8 +113,6 @@ static void replica_any(struct frame *f)
 
 	if (r->passive || (!r->view_name && !id->view))
 		return pass(f, 0);
-	if (id->committed)
-		replica_commit(r, id->client, id->committed, 0);
 	if (id->impose)
 		return replica_imposed(f);
 	if (fop_is_change(f->op))

@@ -140,6 +140,11 @@ struct replica_call {
 	uint32_t marking;		/* marks on the way */
 	struct work work;
 	int ret;
+	/* replica-time.c */
+	struct ts begun;		/* when the storage was asked */
+	union fop_reply reply;		/* that waits for the times to be set; held */
+	struct identity own;
+	const struct identity *caller;
 };
 
 /* replica-journal.c: 0 or -errno after xl_error() */
@@ -191,6 +196,15 @@ static inline uint32_t replica_not_full(const struct replica *r)
 {
 	return r->me < 0 ? r->lacking : r->lacking & ~(1u << r->me);
 }
+
+/* The storage has answered (not with an error), and the times are right: into the journal, and up. */
+void replica_change_end(struct frame *f, int ret, const void *reply);
+
+/* replica-time.c */
+/* A change is about to be executed. */
+void replica_time_begin(struct frame *f);
+/* It has been: true when times have to be made home's first; then it ends with replica_change_end(). */
+bool replica_time_mend(struct frame *f, int ret, const void *reply);
 
 /* replica-settle.c: messages */
 void settle_own(struct frame *f);

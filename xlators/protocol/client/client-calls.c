@@ -102,7 +102,7 @@ static void put_request(struct client *c, struct wire *w, uint64_t xid, enum fop
 		.flags = (id->enforce ? PROTOCOL_ENFORCE : 0) | (other ? PROTOCOL_CLIENT : 0) |
 			 (id->kill_priv ? PROTOCOL_KILL_PRIV : 0) | (id->impose ? PROTOCOL_IMPOSE : 0),
 		.session = c->session, .txn = id->txn, .deadline_ms = id->deadline_ms,
-		.view = id->view, .grant = id->grant, .committed = id->committed,
+		.view = id->view, .grant = id->grant, .stamp_ns = id->stamp_ns,
 		.uid = id->uid, .gid = id->gid, .pid = id->pid, .lk_owner = id->lk_owner,
 		.nr_groups = id->nr_groups, .groups = groups_little_endian(id->groups),
 	});

@@ -296,7 +296,7 @@ static struct identity identity_of(const struct session *s, const struct wire_he
 		.client = client, .txn = h->txn, .deadline_ms = h->deadline_ms,
 		.enforce = h->flags & PROTOCOL_ENFORCE,
 		.kill_priv = h->flags & PROTOCOL_KILL_PRIV,
-		.view = h->view, .grant = h->grant, .committed = h->committed,
+		.view = h->view, .grant = h->grant, .stamp_ns = h->stamp_ns,
 		.impose = h->flags & PROTOCOL_IMPOSE,
 	};
 

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-3.0-or-later */
+/*
+ * replica-time.c - the same modification time on every brick, to the second.
+ *
+ * Each brick stamps a change with its own clock.  A change comes to the others with the time at which home has done it; where
+ * the second is another one, the brick sets home's before it answers.  What an operation has stamped is known by its time,
+ * which lies between the operation's begin and end: one that somebody has set to another value is left alone.
+ *
+ * Cost: nothing while the clocks agree and the second does not change in between; else a setattr on the brick's own storage.
+ * Limitation: when two clients change one directory at the same moment, and its second changes between them, the directory may
+ * have the time of either.
+ */
+#include <time.h>
+
+#include "replica.h"
+
+static struct ts now(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (struct ts){ .sec = t.tv_sec, .nsec = (uint32_t)t.tv_nsec };
+}
+
+static bool is_before(const struct ts *a, const struct ts *b)
+{
+	return a->sec != b->sec ? a->sec < b->sec : a->nsec < b->nsec;
+}
+
+void replica_time_begin(struct frame *f)
+{
+	/* The clock of file systems: it may be a tick behind the exact one. */
+	((struct replica_call *)frame_data(f))->begun = now(CLOCK_REALTIME_COARSE);
+}
+
+static void answered(struct frame *f)
+{
+	struct replica_call *call = frame_data(f);
+	union fop_reply reply = call->reply;
+	enum fop_id op = f->op;
+
+	frame_set_identity(f, call->caller);
+	replica_change_end(f, call->ret, &reply);
+	reply_drop(op, &reply);
+}
+
+static void time_set(struct frame *f, int child, int ret, const struct setattr_reply *reply)
+{
+	/* Whatever became of it: the change itself has been made. */
+	if (!f->pending)
+		answered(f);
+}
+
+static void set_time(struct frame *f, const struct attr *attr, const struct ts *stamp)
+{
+	struct inode *inode = inode_get(xl_inodes(f->xl), &attr->gfid, attr->mode & S_IFMT);
+	struct setattr_args a = { .inode = inode, .attr = { .mtime = *stamp }, .valid = SET_MTIME };
+
+	if (inode)
+		wind_setattr(f, 0, &a, time_set);
+	inode_unref(inode);
+}
+
+bool replica_time_mend(struct frame *f, int ret, const void *reply)
+{
+	struct replica_call *call = frame_data(f);
+	const struct identity *id = frame_identity(f);
+	struct ts stamp = { .sec = (int64_t)(id->stamp_ns / 1000000000), .nsec = (uint32_t)(id->stamp_ns % 1000000000) };
+	const struct attr *attrs[REPL_ATTRS_MAX], *late[REPL_ATTRS_MAX];
+	int nr_late = 0;
+
+	if (!id->grant || !id->stamp_ns)
+		return false;
+	struct ts end = now(CLOCK_REALTIME);
+	for (int i = 0, n = repl_attrs(f->op, reply, attrs); i < n; i++) {
+		const struct ts *t = &attrs[i]->mtime;
+
+		if (t->sec != stamp.sec && !is_before(t, &call->begun) && !is_before(&end, t))
+			late[nr_late++] = attrs[i];
+	}
+	if (!nr_late)
+		return false;
+	call->ret = ret;
+	reply_copy(&call->reply, f->op, reply);
+	/* As the brick itself: who may write to a file need not be allowed to set its times. */
+	call->own = *id;
+	call->own.enforce = call->own.kill_priv = false;
+	call->caller = frame_set_identity(f, &call->own);
+	f->pending++;
+	for (int i = 0; i < nr_late; i++)
+		set_time(f, late[i], &stamp);
+	if (--f->pending == 0)
+		answered(f);
+	return true;
+}
