@@ -15,7 +15,6 @@
 #define TESTS_XLATOR_BRICK_H
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/mount.h>
@@ -26,6 +25,7 @@
 #define UNIT_TIMEOUT_S 300
 #include "call.h"
 #include "graph.h"
+#include "../unit/tree.h"
 #include "../unit/unit.h"
 #undef fail			/* libcheck's old name for ck_abort */
 
@@ -216,16 +216,6 @@ static inline void brick_again(void)
 {
 	brick_stop();
 	brick_start("");
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
-
-static inline void remove_tree(const char *path)
-{
-	nftw(path, remove_one, 64, FTW_DEPTH | FTW_PHYS);
 }
 
 static inline void brick_down(void)

@@ -9,11 +9,11 @@ XLATOR_TEST_CFLAGS = $(UNIT_CFLAGS) -Wno-unused-function -Wno-unused-variable -D
 	-DXLATOR_BUILD_DIR='"$(abs_builddir)"'
 EXTRA_DIST += tests/xlator/README
 
-tests_xlator_test_posix_SOURCES = tests/xlator/test_posix.c tests/xlator/brick.h
+tests_xlator_test_posix_SOURCES = tests/xlator/test_posix.c tests/xlator/brick.h tests/unit/tree.h
 tests_xlator_test_posix_CFLAGS = $(XLATOR_TEST_CFLAGS)
 tests_xlator_test_posix_LDADD = libglusterfs.la $(CHECK_LIBS)
 
-tests_xlator_test_posix_fds_SOURCES = tests/xlator/test_posix_fds.c tests/xlator/brick.h
+tests_xlator_test_posix_fds_SOURCES = tests/xlator/test_posix_fds.c tests/xlator/brick.h tests/unit/tree.h
 tests_xlator_test_posix_fds_CFLAGS = $(XLATOR_TEST_CFLAGS)
 tests_xlator_test_posix_fds_LDADD = libglusterfs.la $(CHECK_LIBS)
 
@@ -37,11 +37,11 @@ tests_xlator_test_protocol_bad_SOURCES = tests/xlator/test_protocol_bad.c \
 tests_xlator_test_protocol_bad_CFLAGS = $(XLATOR_TEST_CFLAGS)
 tests_xlator_test_protocol_bad_LDADD = libfetch.la libglusterfs.la $(CHECK_LIBS)
 
-tests_xlator_test_posix_dir_SOURCES = tests/xlator/test_posix_dir.c tests/xlator/brick.h
+tests_xlator_test_posix_dir_SOURCES = tests/xlator/test_posix_dir.c tests/xlator/brick.h tests/unit/tree.h
 tests_xlator_test_posix_dir_CFLAGS = $(XLATOR_TEST_CFLAGS)
 tests_xlator_test_posix_dir_LDADD = libglusterfs.la $(CHECK_LIBS)
 
-tests_xlator_test_posix_brick_SOURCES = tests/xlator/test_posix_brick.c tests/xlator/brick.h
+tests_xlator_test_posix_brick_SOURCES = tests/xlator/test_posix_brick.c tests/xlator/brick.h tests/unit/tree.h
 tests_xlator_test_posix_brick_CFLAGS = $(XLATOR_TEST_CFLAGS)
 tests_xlator_test_posix_brick_LDADD = libglusterfs.la $(CHECK_LIBS)
 

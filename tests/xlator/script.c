@@ -276,6 +276,7 @@ static void caller_done(struct frame *root, int child, int ret, const void *repl
 	(void)child;
 	assert(!a->done);	/* (libcheck's would need memory, which some tests take away) */
 	a->ret = ret;
+	a->note = frame_note(root);
 	reply_copy(&a->reply, a->op, reply);
 	a->root = NULL;
 	a->order = ++answers;
@@ -283,9 +284,9 @@ static void caller_done(struct frame *root, int child, int ret, const void *repl
 	a->done = true;
 }
 
-void rig_call(struct rig *r, struct answer *a, enum fop_id op, const void *args)
+void rig_call_below(struct xlator *above, struct answer *a, enum fop_id op, const void *args)
 {
-	struct frame *root = call_new(r->g->top, &rig_as, sizeof(struct caller));
+	struct frame *root = call_new(above, &rig_as, sizeof(struct caller));
 
 	*a = (struct answer){ .op = op, .root = root };
 	if (!root) {
@@ -295,6 +296,11 @@ void rig_call(struct rig *r, struct answer *a, enum fop_id op, const void *args)
 	}
 	((struct caller *)frame_data(root))->answer = a;
 	frame_wind(root, 0, op, args, (union fop_done){ .any = caller_done }, true);
+}
+
+void rig_call(struct rig *r, struct answer *a, enum fop_id op, const void *args)
+{
+	rig_call_below(r->g->top, a, op, args);
 }
 
 void rig_wait(struct rig *r, struct answer *a)

@@ -87,6 +87,7 @@ struct answer {
 	int ret;
 	enum fop_id op;
 	union fop_reply reply;
+	uint64_t note;			/* beside it */
 	struct frame *root;		/* NULL when done */
 	uint32_t order;			/* 1: the first that was answered */
 };
@@ -107,6 +108,8 @@ extern bool rig_children_up;
 extern uint32_t rig_lru_limit;
 
 void rig_call(struct rig *r, struct answer *a, enum fop_id op, const void *args);
+/* The same from the middle of the graph: to the first child of `above`. */
+void rig_call_below(struct xlator *above, struct answer *a, enum fop_id op, const void *args);
 /* Runs the loop until it is answered; dies after an hour of its time. */
 void rig_wait(struct rig *r, struct answer *a);
 void answer_drop(struct answer *a);

@@ -4,8 +4,9 @@ SCRIPT_CFLAGS = $(UNIT_CFLAGS) -Wno-unused-parameter -DXLATOR_BUILD_DIR='"$(abs_
 
 SCRIPT_TESTS = tests/unit/test_call tests/unit/test_inode tests/unit/test_graph tests/unit/test_xlator \
 	tests/xlator/test_locks tests/xlator/test_small
-check_PROGRAMS += $(SCRIPT_TESTS)
-TESTS += $(SCRIPT_TESTS)
+AFR_TESTS = tests/xlator/test_afr
+check_PROGRAMS += $(SCRIPT_TESTS) $(AFR_TESTS)
+TESTS += $(SCRIPT_TESTS) $(AFR_TESTS)
 
 tests_unit_test_call_SOURCES = tests/unit/test_call.c $(SCRIPT)
 tests_unit_test_call_CFLAGS = $(SCRIPT_CFLAGS)
@@ -24,24 +25,31 @@ tests_unit_test_xlator_SOURCES = tests/unit/test_xlator.c $(SCRIPT)
 tests_unit_test_xlator_CFLAGS = $(SCRIPT_CFLAGS) -D_GNU_SOURCE
 tests_unit_test_xlator_LDADD = libglusterfs.la $(CHECK_LIBS)
 
-tests_xlator_test_afr_SOURCES = tests/xlator/test_afr.c tests/xlator/afr_rig.h $(SCRIPT) $(xlators_cluster_afr_afr_la_SOURCES)
-tests_xlator_test_afr_CFLAGS = $(SCRIPT_CFLAGS)
-tests_xlator_test_afr_LDADD = libglusterfs.la $(CHECK_LIBS)
+# cluster/afr over features/replica as it is built
+AFR_RIG = tests/xlator/afr_rig.h tests/xlator/cable.h tests/unit/tree.h $(SCRIPT) $(xlators_cluster_afr_afr_la_SOURCES)
+AFR_RIG_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/xlators/replication
+AFR_RIG_CFLAGS = $(SCRIPT_CFLAGS) -D_GNU_SOURCE -Wno-unused-function -Wno-unused-variable
+AFR_RIG_LDADD = libreplication.la libglusterfs.la $(CHECK_LIBS) $(XXHASH_LIBS)
 
-tests_xlator_test_afr_away_SOURCES = tests/xlator/test_afr_away.c tests/xlator/afr_rig.h $(SCRIPT) \
-	$(xlators_cluster_afr_afr_la_SOURCES)
-tests_xlator_test_afr_away_CFLAGS = $(SCRIPT_CFLAGS)
-tests_xlator_test_afr_away_LDADD = libglusterfs.la $(CHECK_LIBS)
+tests_xlator_test_afr_SOURCES = tests/xlator/test_afr.c $(AFR_RIG)
+tests_xlator_test_afr_CPPFLAGS = $(AFR_RIG_CPPFLAGS)
+tests_xlator_test_afr_CFLAGS = $(AFR_RIG_CFLAGS)
+tests_xlator_test_afr_LDADD = $(AFR_RIG_LDADD)
 
-tests_xlator_test_afr_random_SOURCES = tests/xlator/test_afr_random.c tests/xlator/afr_rig.h $(SCRIPT) \
-	$(xlators_cluster_afr_afr_la_SOURCES)
-tests_xlator_test_afr_random_CFLAGS = $(SCRIPT_CFLAGS)
-tests_xlator_test_afr_random_LDADD = libglusterfs.la $(CHECK_LIBS)
+tests_xlator_test_afr_away_SOURCES = tests/xlator/test_afr_away.c $(AFR_RIG)
+tests_xlator_test_afr_away_CPPFLAGS = $(AFR_RIG_CPPFLAGS)
+tests_xlator_test_afr_away_CFLAGS = $(AFR_RIG_CFLAGS)
+tests_xlator_test_afr_away_LDADD = $(AFR_RIG_LDADD)
 
-tests_xlator_test_afr_ops_SOURCES = tests/xlator/test_afr_ops.c tests/xlator/afr_rig.h $(SCRIPT) \
-	$(xlators_cluster_afr_afr_la_SOURCES)
-tests_xlator_test_afr_ops_CFLAGS = $(SCRIPT_CFLAGS)
-tests_xlator_test_afr_ops_LDADD = libglusterfs.la $(CHECK_LIBS)
+tests_xlator_test_afr_random_SOURCES = tests/xlator/test_afr_random.c $(AFR_RIG)
+tests_xlator_test_afr_random_CPPFLAGS = $(AFR_RIG_CPPFLAGS)
+tests_xlator_test_afr_random_CFLAGS = $(AFR_RIG_CFLAGS)
+tests_xlator_test_afr_random_LDADD = $(AFR_RIG_LDADD)
+
+tests_xlator_test_afr_ops_SOURCES = tests/xlator/test_afr_ops.c $(AFR_RIG)
+tests_xlator_test_afr_ops_CPPFLAGS = $(AFR_RIG_CPPFLAGS)
+tests_xlator_test_afr_ops_CFLAGS = $(AFR_RIG_CFLAGS)
+tests_xlator_test_afr_ops_LDADD = $(AFR_RIG_LDADD)
 
 tests_xlator_test_locks_SOURCES = tests/xlator/test_locks.c $(SCRIPT) $(xlators_features_posix_locks_posix_locks_la_SOURCES)
 tests_xlator_test_locks_CFLAGS = $(SCRIPT_CFLAGS)

@@ -237,5 +237,5 @@ void afr_propose(struct afr *afr, const struct view *from, const struct view *ne
 		    view_find(next, &afr->child[i].status.brick) >= 0)
 			afr_message(f, i, REPL_PREPARE, 16, put_ballot, &p->ballot, prepared);
 	if (--f->pending == 0)
-		end(f, -ENOTCONN);
+		all_prepared(f);
 }
