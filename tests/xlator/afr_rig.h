@@ -24,7 +24,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define UNIT_TIMEOUT_S 300
+#define UNIT_TIMEOUT_S 120
 #include "cable.h"
 #include "../unit/tree.h"
 #include "../../xlators/cluster/afr/afr.h"

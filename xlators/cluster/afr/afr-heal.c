@@ -29,6 +29,7 @@ struct heal {
 	struct repl_key key[PAGE];
 	uint32_t nr, at, nr_mended, pass;
 	uint64_t sealed;		/* children */
+	bool owned;			/* home keeps our keys */
 };
 
 static struct heal *heal_of(struct frame *f)
@@ -81,14 +82,33 @@ static bool is_current(const struct frame *f)
 	       afr->child[h->home].up;
 }
 
+static void list(struct frame *f);
+
+static void put_token(struct wire *w, const void *arg)
+{
+	wire_put_u64(w, ((const struct heal *)arg)->token);
+}
+
+static void abandoned(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+{
+	heal_end(f, true);
+}
+
+/* It cannot go on now.  Changes may wait for our keys. */
+static void abandon(struct frame *f)
+{
+	struct heal *h = heal_of(f);
+
+	if (!h->owned || !afr_message(f, h->home, REPL_DISOWN, 8, put_token, h, abandoned))
+		heal_end(f, true);
+}
+
 static void send(struct frame *f, int child, enum repl_what what, size_t bound,
 		 void (*put)(struct wire *w, const void *arg), replicate_done_fn *done)
 {
 	if (!is_current(f) || !afr_message(f, child, what, bound, put, heal_of(f), done))
-		heal_end(f, true);
+		abandon(f);
 }
-
-static void list(struct frame *f);
 
 /* ---- sealing ---- */
 
@@ -120,22 +140,28 @@ static void lift(struct frame *f)
 		heal_end(f, true);
 }
 
-static void sealed(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+static void sealed_all(struct frame *f)
 {
 	struct afr *afr = f->xl->priv;
+	struct heal *h = heal_of(f);
+
+	if (h->failed || !is_current(f))
+		return lift(f);
+	uint32_t places = 1u << h->place;
+	heal_end(f, false);
+	afr_promote(afr, places);
+}
+
+static void sealed(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+{
 	struct heal *h = heal_of(f);
 
 	if (ret >= 0)
 		h->sealed |= afr_bit(child);
 	else
 		h->failed = true;
-	if (f->pending)
-		return;
-	if (h->failed || !is_current(f))
-		return lift(f);
-	uint32_t places = 1u << h->place;
-	heal_end(f, false);
-	afr_promote(afr, places);
+	if (!f->pending)
+		sealed_all(f);
 }
 
 static void seal(struct frame *f)
@@ -150,20 +176,16 @@ static void seal(struct frame *f)
 		if (!afr_message(f, afr_lowest(to), REPL_SEAL, 1, put_on, h, sealed))
 			h->failed = true;
 	if (--f->pending == 0)
-		lift(f);
+		sealed_all(f);
 }
 
 /* ---- the end of a page ---- */
 
-static void put_token(struct wire *w, const void *arg)
-{
-	wire_put_u64(w, ((const struct heal *)arg)->token);
-}
-
 static void disowned(struct frame *f, int child, int ret, const struct replicate_reply *reply)
 {
-	const struct heal *h = heal_of(f);
+	struct heal *h = heal_of(f);
 
+	h->owned = false;
 	if (h->failed)
 		return heal_end(f, true);
 	list(f);
@@ -261,7 +283,7 @@ static void mend_next(struct frame *f)
 		return mend_next(f);
 	}
 	if (!is_current(f))
-		return heal_end(f, true);
+		return abandon(f);
 	if (h->at < h->nr)
 		return afr_mend(f->xl->priv, h->home, h->target, call_identity(f), &h->item[h->at], mended, f);
 	send(f, h->target, REPL_SYNC, 0, NULL, synced);
@@ -305,6 +327,7 @@ static void owned(struct frame *f, int child, int ret, const struct replicate_re
 		return heal_end(f, true);
 	struct wire w = repl_reader(reply->answer);
 	h->grant = wire_get_u64(&w);
+	h->owned = true;
 	/* A change that nobody finished is there: it is a unit of its own. */
 	if (wire_get_u32(&w)) {
 		afr_settle(f->xl->priv);

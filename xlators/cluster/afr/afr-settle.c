@@ -80,7 +80,10 @@ static void give_back(struct frame *f, bool failed)
 		end_with(f, -ENOMEM);
 }
 
-/* Runs a message on all children of a mask; each answer: done.  Its last one finds nothing pending. */
+/*
+ * Runs a message on all children of a mask; each answer: done.  Its last one finds nothing pending, unless all have answered before
+ * we return: who calls then goes on itself.
+ */
 static void to_all(struct frame *f, uint64_t mask, enum repl_what what, size_t bound,
 		   void (*put)(struct wire *w, const void *arg), replicate_done_fn *done)
 {
@@ -139,18 +142,22 @@ static void put_adopt(struct wire *w, const void *arg)
 	wire_put_bytes(w, s->history->data, s->history->len);
 }
 
-static void adopted(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+static void adopted_all(struct frame *f)
 {
 	struct settle *s = settle_of(f);
 
-	s->failed |= ret < 0;
-	if (f->pending)
-		return;
 	if (s->failed)
 		return give_back(f, true);
 	to_all(f, s->targets, REPL_CLEAR, keys_bound(s), put_keys, cleared);
 	if (!f->pending)
 		clear_home(f);
+}
+
+static void adopted(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+{
+	settle_of(f)->failed |= ret < 0;
+	if (!f->pending)
+		adopted_all(f);
 }
 
 static void adopt(struct frame *f)
@@ -159,7 +166,7 @@ static void adopt(struct frame *f)
 
 	to_all(f, s->targets, REPL_ADOPT, keys_bound(s) + s->history->len, put_adopt, adopted);
 	if (!f->pending)
-		clear_home(f);
+		adopted_all(f);
 }
 
 /* ---- impose ---- */
@@ -390,6 +397,15 @@ static void put_list(struct wire *w, const void *arg)
 	wire_put_u32(w, UNIT_MAX / 2);
 }
 
+static void listed_all(struct frame *f)
+{
+	const struct settle *s = settle_of(f);
+
+	if (s->failed || !s->members)
+		return end_with(f, -EAGAIN);
+	own(f);
+}
+
 static void listed(struct frame *f, int child, int ret, const struct replicate_reply *reply)
 {
 	struct settle *s = settle_of(f);
@@ -403,11 +419,8 @@ static void listed(struct frame *f, int child, int ret, const struct replicate_r
 	} else {
 		s->failed = true;
 	}
-	if (f->pending)
-		return;
-	if (s->failed)
-		return end_with(f, -EAGAIN);
-	own(f);
+	if (!f->pending)
+		listed_all(f);
 }
 
 void afr_settle(struct afr *afr)
@@ -434,5 +447,5 @@ void afr_settle(struct afr *afr)
 	s->targets = s->members & ~afr_bit(s->home);
 	to_all(f, s->members, REPL_LIST, 16, put_list, listed);
 	if (!f->pending)
-		end_with(f, -ENOTCONN);
+		listed_all(f);
 }

@@ -67,6 +67,8 @@ void afr_wait(struct frame *f, void (*again)(struct frame *f))
 	local->frame = f;
 	local->again = again;
 	TAILQ_INSERT_TAIL(&afr->waiting, local, link);
+	if (afr->stopping)		/* nobody else will */
+		afr_wake(afr);
 }
 
 /* ---- what we know ---- */
@@ -120,7 +122,7 @@ void afr_adopt(struct afr *afr, const struct view *v)
 		return;
 	afr->view = *v;
 	afr->view_name = view_name(v);
-	afr->unwanted = afr->promote = 0;
+	afr->unwanted = afr->away = afr->promote = 0;
 	afr->stuck = 0;
 	afr->nr_views++;
 	find_places(afr);
@@ -298,9 +300,10 @@ static void proposed(struct afr *afr, int ret)
 			afr->child[i].known = false;
 		retry_later(afr);
 	} else if (ret < 0) {
-		log_warning(afr->xl->name, "the view cannot be changed: %s", strerror(-ret));
+		if (!afr->stuck)	/* once, not with every attempt */
+			log_warning(afr->xl->name, "the view cannot be changed: %s", strerror(-ret));
 		/* Who wants a member out has to be told; that somebody cannot join is nobody's loss. */
-		afr->stuck = afr->unwanted ? ret : 0;
+		afr->stuck = afr->unwanted | afr->away ? ret : 0;
 		retry_later(afr);
 	}
 	afr_wake(afr);
@@ -385,18 +388,24 @@ static bool begin_anew(struct afr *afr)
 static bool evict(struct afr *afr)
 {
 	uint32_t in = view_mask(&afr->view, VIEW_FULL) | view_mask(&afr->view, VIEW_JOINING), out;
+	uint32_t missing = afr_missing(afr, VIEW_FULL), here = view_mask(&afr->view, VIEW_FULL) & ~missing;
 	struct view v = next_view(afr);
 
 	for (uint32_t i = 0; i < afr->view.nr_bricks; i++)
 		if ((in & 1u << i) && is_reborn(afr, i))
 			afr_unwant(afr, i, "its host was restarted");
-	out = afr->unwanted & in;
-	if (!out || !(view_mask(&afr->view, VIEW_FULL) & ~out & ~afr_missing(afr, VIEW_FULL)))
+	/* Who is back is not away; and of the last two that one goes which is not here. */
+	out = (afr->unwanted | (afr->away & missing)) & in;
+	if (!(here & ~out))
+		out = afr->away & missing;
+	if (!out || !(here & ~out))
 		return false;
 	for (uint32_t left = out; left; left &= left - 1) {
 		int place = __builtin_ctz(left);
 
 		v.brick[place].role = VIEW_ABSENT;
+		if (afr->stuck)
+			continue;
 		log_warning(afr->xl->name, "brick %d (%s) is out: %s", place,
 			    afr->at[place] >= 0 ? afr->xl->children[afr->at[place]]->name : "not here",
 			    afr->unwanted_why[place]);
@@ -446,9 +455,11 @@ void afr_promote(struct afr *afr, uint32_t places)
 
 void afr_unwant(struct afr *afr, int place, const char *why)
 {
-	if (!(afr->unwanted & 1u << place))
+	uint32_t bit = 1u << place, *which = afr->at[place] >= 0 && afr->child[afr->at[place]].up ? &afr->unwanted : &afr->away;
+
+	if (!(*which & bit))
 		snprintf(afr->unwanted_why[place], sizeof afr->unwanted_why[place], "%s", why);
-	afr->unwanted |= 1u << place;
+	*which |= bit;
 }
 
 /* ---- looking ---- */
@@ -500,6 +511,7 @@ static void look(struct afr *afr)
 		return (void)begin(afr);
 	if (install_one(afr) || begin_anew(afr) || evict(afr) || promote(afr) || join(afr))
 		return;
+	afr->stuck = 0;			/* what could not be decided need not be any more */
 	afr_wake(afr);
 }
 

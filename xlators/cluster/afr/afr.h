@@ -57,7 +57,8 @@ struct afr {
 	bool looking;			/* the views of the children are being asked for or installed */
 	bool look_again;
 	bool proposing;
-	uint32_t unwanted;		/* places that an operation could not do without, and could not use */
+	/* places that an operation could not do without, and could not use: something failed there; it was not here */
+	uint32_t unwanted, away;
 	char unwanted_why[VIEW_BRICKS_MAX][96];
 	bool split;			/* two views that do not come from each other */
 	int stuck;			/* why the last proposal could not be decided, until something happens; 0 */

@@ -171,6 +171,7 @@ void replica_change_end(struct frame *f, int ret, const void *reply)
 	uint64_t grant = e->slot->grant;
 
 	journal_done(e, f->op, f->args, ret, reply);
+	keys_wake(r);			/* its client may have come back, and wait for it */
 	frame_set_note(f, repl_note(grant, somebody_waits_for(r, e)));
 	if (e->doubt_then) {
 		journal_doubt(r, e);
