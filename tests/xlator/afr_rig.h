@@ -263,6 +263,35 @@ static inline int do_stat(void)
 	return finish(&a);
 }
 
+/* ---- what is left ---- */
+
+/* How many items the brick at `place` may lack, as home knows. */
+static inline unsigned lacked(int place)
+{
+	_cleanup_buf_ struct buf *nothing = buf_new(0);
+	struct answer a;
+
+	rig_call_below(c[afr->child[afr->home].place]->xl, &a, FOP_replicate, &(struct replicate_args){
+		.inode = inode_root(r.g->inodes), .what = REPL_STATUS, .request = nothing });
+	rig_wait(&r, &a);
+	struct repl_status s;
+	struct wire w = repl_reader(a.reply.replicate.answer);
+	repl_get_status(&w, &s);
+	answer_drop(&a);
+	return (unsigned)s.lacked[place];
+}
+
+/* Nothing is left of any change: neither entries nor doubts nor items that somebody lacks. */
+static inline void nothing_is_left(void)
+{
+	let_time_pass(50);
+	for (int i = 0; i < BRICKS && b[i]; i++) {
+		ck_assert_uint_eq(replica_number(i, "journal-entries"), 0);
+		ck_assert_uint_eq(replica_number(i, "in-doubt"), 0);
+		ck_assert_uint_eq(lacked(i), 0);
+	}
+}
+
 /* ---- another client: what it sends to one brick, by hand ---- */
 
 enum { OTHER = 77 };			/* its id */

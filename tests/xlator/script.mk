@@ -4,7 +4,7 @@ SCRIPT_CFLAGS = $(UNIT_CFLAGS) -Wno-unused-parameter -DXLATOR_BUILD_DIR='"$(abs_
 
 SCRIPT_TESTS = tests/unit/test_call tests/unit/test_inode tests/unit/test_graph tests/unit/test_xlator \
 	tests/xlator/test_locks tests/xlator/test_small
-AFR_TESTS = tests/xlator/test_afr tests/xlator/test_afr_away
+AFR_TESTS = tests/xlator/test_afr tests/xlator/test_afr_away tests/xlator/test_afr_doubt
 check_PROGRAMS += $(SCRIPT_TESTS) $(AFR_TESTS)
 TESTS += $(SCRIPT_TESTS) $(AFR_TESTS)
 
@@ -40,6 +40,11 @@ tests_xlator_test_afr_away_SOURCES = tests/xlator/test_afr_away.c $(AFR_RIG)
 tests_xlator_test_afr_away_CPPFLAGS = $(AFR_RIG_CPPFLAGS)
 tests_xlator_test_afr_away_CFLAGS = $(AFR_RIG_CFLAGS)
 tests_xlator_test_afr_away_LDADD = $(AFR_RIG_LDADD)
+
+tests_xlator_test_afr_doubt_SOURCES = tests/xlator/test_afr_doubt.c $(AFR_RIG)
+tests_xlator_test_afr_doubt_CPPFLAGS = $(AFR_RIG_CPPFLAGS)
+tests_xlator_test_afr_doubt_CFLAGS = $(AFR_RIG_CFLAGS)
+tests_xlator_test_afr_doubt_LDADD = $(AFR_RIG_LDADD)
 
 tests_xlator_test_afr_random_SOURCES = tests/xlator/test_afr_random.c $(AFR_RIG)
 tests_xlator_test_afr_random_CPPFLAGS = $(AFR_RIG_CPPFLAGS)

@@ -2,33 +2,6 @@
 /* cluster/afr: members that go away, what they miss, how they come back; views that come apart; a witness. */
 #include "afr_rig.h"
 
-/* How many items the brick at `place` may lack, as home knows. */
-static unsigned lacked(int place)
-{
-	_cleanup_buf_ struct buf *nothing = buf_new(0);
-	struct answer a;
-
-	rig_call_below(c[afr->child[afr->home].place]->xl, &a, FOP_replicate, &(struct replicate_args){
-		.inode = inode_root(r.g->inodes), .what = REPL_STATUS, .request = nothing });
-	rig_wait(&r, &a);
-	struct repl_status s;
-	struct wire w = repl_reader(a.reply.replicate.answer);
-	repl_get_status(&w, &s);
-	answer_drop(&a);
-	return (unsigned)s.lacked[place];
-}
-
-/* Nothing is left of any change: neither entries nor doubts nor items that somebody lacks. */
-static void nothing_is_left(void)
-{
-	let_time_pass(50);
-	for (int i = 0; i < BRICKS && b[i]; i++) {
-		ck_assert_uint_eq(replica_number(i, "journal-entries"), 0);
-		ck_assert_uint_eq(replica_number(i, "in-doubt"), 0);
-		ck_assert_uint_eq(lacked(i), 0);
-	}
-}
-
 /* ---- away ---- */
 
 START_TEST(away_without_a_change)

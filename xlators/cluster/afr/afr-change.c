@@ -52,8 +52,11 @@ void afr_identity_begin(struct frame *f)
 	if (!local->caller) {
 		local->id = *frame_identity(f);
 		local->caller = frame_set_identity(f, &local->id);
-		if (!local->id.client)
+		/* Of those whom a server above us serves the bricks know nothing.  Locks are theirs. */
+		if (local->id.client != afr->xl->graph->client_id && f->op != FOP_lk) {
 			local->id.client = afr->xl->graph->client_id;
+			local->id.txn = 0;
+		}
 	}
 	local->id.view = afr->view_name;
 	local->id.grant = 0;

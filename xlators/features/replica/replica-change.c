@@ -91,8 +91,12 @@ static enum verdict judge_elsewhere(struct replica *r, struct key_ref *ref, cons
 		return KEYS_FOREIGN;
 	if (s->client == id->client && (s->view != id->view || s->grant < id->grant))
 		return KEYS_FREE;
-	if (s->view != id->view || s->grant > id->grant)
+	if (s->view != id->view || s->grant > id->grant) {
+		/* Nobody will repeat it: it is to be settled. */
+		if (!client_connected(r, s->client))
+			journal_doubt(r, ref->entry);
 		return KEYS_FOREIGN;
+	}
 	if (ref->entry->executing) {
 		ref->entry->commit_then = true;
 		return KEYS_BUSY;
