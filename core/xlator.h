@@ -205,7 +205,7 @@ struct xlator {
 	struct pool *pool;		/* where we run what may block: io-threads' above us, or the graph's */
 	struct xlator *pool_owner;	/* the io-threads translator, or NULL */
 	struct xl_op_stats stats[FOP_COUNT];	/* calls that came to us */
-	const struct vf_volume *volume;	/* its text; NULL when it is implicit */
+	const struct vf_volume *volume;	/* its text; of an implicit one without a position */
 	void *handle;			/* of dlopen */
 	bool up;			/* the last XL_CHILD_UP or DOWN that it told */
 	bool inited, started;

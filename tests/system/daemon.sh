@@ -402,15 +402,31 @@ failing_mounts()
 
 half_a_mirror()
 {
-	note "a mirror with one brick away mounts with a warning"
+	local other
+
+	note "a mirror that has begun mounts with a warning when one brick is away"
 	start_server
 	free_port
+	other=$port
+	{ posix_volume brick "$TMP/else"; server_volume "$other" brick; } | volfile other
+	start_daemon other -f other.vol || die "no second server"
 	{
 		client_volume remote1 "$server_port" brick
-		client_volume remote2 "$port" brick
+		client_volume remote2 "$other" brick
 		afr_volume mirror remote1 remote2
 	} | volfile mirror
 	at_exit "! is_mounted '$TMP/mnt' || umount -l '$TMP/mnt'"
+	stop_pid "$pid"
+	rm -f mirror.pid
+	expect 1 'a new replica set begins when all its subvolumes are there: remote2: .*refused' \
+		glusterfs -f mirror.vol -p mirror.pid "$TMP/mnt"
+	check not_mounted "$TMP/mnt"
+	start_daemon other -f other.vol || die "no second server"
+	expect 0 '' glusterfs -f mirror.vol -p mirror.pid "$TMP/mnt"
+	check is_mounted "$TMP/mnt"
+	umount "$TMP/mnt"
+	check wait_for 15 dead "$(cat mirror.pid)"
+	stop_pid "$pid"
 	rm -f mirror.pid
 	expect 0 'warning: 1 of 2 bricks' glusterfs -f mirror.vol -p mirror.pid "$TMP/mnt"
 	pid=$(cat mirror.pid)

@@ -490,7 +490,6 @@ static void change_begin(struct frame *f)
 		local->id.txn = call_new_txn(afr->xl->graph);
 	local->home = afr->home;
 	local->tried = 0;
-	local->turns++;
 	for (int i = 0, n = afr_fds_of(f, fds); i < n; i++)
 		if (!(afr_fd_opened(f->xl, fds[i]) & afr_bit(afr->home)))
 			return afr_with_fds(f, afr_bit(afr->home), home_send);

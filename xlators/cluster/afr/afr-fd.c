@@ -139,9 +139,9 @@ static void reopen_result(struct frame *root, struct fd *fd, int child, int ret)
 		return;
 	}
 	((struct reopen *)frame_data(root))->failed |= afr_bit(child);
-	/* One that joins may not have the file yet. */
-	if (((struct afr *)root->xl->priv)->full & afr_bit(child))
-		log_warning(root->xl->name, "cannot open a file again on %s: %s", root->xl->children[child]->name,
+	/* One that joins may not have the file yet; one that has another view says so to the operation too. */
+	if ((((struct afr *)root->xl->priv)->full & afr_bit(child)) && !repl_is_refusal(ret))
+		log_warning(root->xl->name, "cannot open a file again on %s: %s", afr_name(root->xl->priv, child),
 			    strerror(-ret));
 }
 

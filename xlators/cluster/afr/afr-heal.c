@@ -13,7 +13,10 @@
 
 #include "afr.h"
 
-enum { PAGE = 64, AGAIN_MS = 200 };
+enum {
+	PAGE = 64,
+	AGAIN_MS = 200, AGAIN_DOUBLED = 6,	/* up to 13 s while the brick refuses something */
+};
 
 struct heal {
 	uint64_t view, token, grant;
@@ -22,7 +25,8 @@ struct heal {
 	uint64_t sources;		/* not asked yet in this round */
 	uint64_t cursor;
 	bool progress;			/* something was mended in this round */
-	bool failed, left;		/* left: something was listed and could not be mended */
+	bool failed, left;		/* left: something was listed and could not be mended ... */
+	bool refused;			/* ... and not because something else is to come first */
 	struct item item[PAGE];
 	uint64_t generation[PAGE];
 	bool mended[PAGE];
@@ -57,15 +61,20 @@ static void heal_again(struct timer *t)
 static void heal_end(struct frame *f, bool again)
 {
 	struct afr *afr = f->xl->priv;
+	bool refused = heal_of(f)->refused;
 
 	free(heal_of(f));
 	call_end(f);
 	afr->healing = NULL;
-	if (!again)
+	afr->heal_refused = refused ? afr->heal_refused + 1 : 0;
+	if (!again) {
 		afr->heal_failures = 0;
+		afr->heal_told = false;
+	}
 	xl_busy(afr->xl, -1);
 	if (again && !afr->stopping)
-		timer_start(&afr->heal_timer, xl_loop(afr->xl), AGAIN_MS, heal_again);
+		timer_start(&afr->heal_timer, xl_loop(afr->xl),
+			    AGAIN_MS << (afr->heal_refused < AGAIN_DOUBLED ? afr->heal_refused : AGAIN_DOUBLED), heal_again);
 }
 
 void afr_heal_stop(struct afr *afr)
@@ -265,8 +274,10 @@ static void mended(void *arg, int ret)
 		h->nr_mended++;
 	} else if (ret != -EAGAIN && ret != REPL_CONFLICT) {
 		item_print(&h->item[h->at], text, sizeof text);
-		log_warning(afr->xl->name, "not healed yet on %s: %s: %s", afr->xl->children[h->target]->name, text,
-			    strerror(-ret));
+		/* The first of many is told, not each with every attempt. */
+		log_at(afr->heal_told ? LOG_DEBUG_ : LOG_WARNING_, afr->xl->name, "not healed yet on %s: %s: %s",
+		       afr_name(afr, h->target), text, strerror(-ret));
+		afr->heal_told = h->refused = true;
 	}
 	h->at++;
 	mend_next(f);

@@ -162,7 +162,7 @@ static void locked(struct frame *f, int child, int ret, const struct lk_reply *r
 	else if (h && (ret == -EAGAIN || ret == -EACCES) && !(h->children & afr->members))
 		lose(afr, h);
 	else if (h && ret != -ENOTCONN && !repl_is_refusal(ret))
-		log_warning(afr->xl->name, "a lock cannot be brought to %s: %s", afr->xl->children[child]->name, strerror(-ret));
+		log_warning(afr->xl->name, "a lock cannot be brought to %s: %s", afr_name(afr, child), strerror(-ret));
 	bring_end(f);
 }
 

@@ -100,6 +100,77 @@ static int find_law(const struct frame *f)
 	return law;
 }
 
+/*
+ * What one member cannot make durable is lost there, and the kernel has told it once: nothing is acknowledged before that member is out,
+ * and the others have noted that it lacks the file.
+ */
+static uint64_t failed_syncs(const struct frame *f, int law)
+{
+	const struct afr *afr = f->xl->priv;
+	const struct afr_local *local = frame_data((struct frame *)f);
+	uint64_t failing = 0;
+
+	if (fop_classes[f->op] != FOP_SYNC || local->answers[law].ret < 0)
+		return 0;
+	for (uint64_t left = local->sent; left; left &= left - 1) {
+		int i = afr_lowest(left), ret = local->answers[i].ret;
+
+		if (ret != -ENOTCONN && afr_is_environment_error(ret) && afr->child[i].place >= 0)
+			failing |= afr_bit(i);
+	}
+	return failing;
+}
+
+static void put_lacks(struct wire *w, const void *arg)
+{
+	const struct frame *f = arg;
+	const struct afr *afr = f->xl->priv;
+	const struct afr_local *local = frame_data((struct frame *)f);
+	struct fd *fds[2];
+	struct item item = { .kind = ITEM_DATA, .chunk = UINT64_MAX };
+
+	afr_fds_of(f, fds);
+	item.gfid = fds[0]->inode->gfid;
+	if (f->op == FOP_fsyncdir)
+		item = (struct item){ .kind = ITEM_ALL };
+	wire_put_u8(w, afr->child[local->child].place);
+	item_put(w, &item);
+}
+
+static void lacks_noted(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+{
+	struct afr *afr = f->xl->priv;
+	struct afr_local *local = frame_data(f);
+
+	local->failed |= ret < 0;
+	if (f->pending)
+		return;
+	if (local->failed)
+		return afr_fail(f, -EIO);
+	if (afr->child[local->child].place >= 0)
+		afr_unwant(afr, afr->child[local->child].place, "a sync failed there");
+	afr_wait(f, all_begin);
+	afr_look(afr);
+}
+
+/* The first of them; what is left fails again. */
+static void note_failing(struct frame *f, uint64_t failing)
+{
+	struct afr *afr = f->xl->priv;
+	struct afr_local *local = frame_data(f);
+	uint64_t to = afr->members & ~failing;
+
+	afr_answers_drop(f);
+	local->child = afr_lowest(failing);
+	local->failed = false;
+	f->pending++;
+	for (; to; to &= to - 1)
+		if (!afr_message(f, afr_lowest(to), REPL_LACKS, 1 + ITEM_SIZE_MAX, put_lacks, f, lacks_noted))
+			local->failed = true;
+	if (--f->pending == 0)
+		lacks_noted(f, -1, 0, NULL);
+}
+
 static void all_done(struct frame *f)
 {
 	struct afr *afr = f->xl->priv;
@@ -117,15 +188,9 @@ static void all_done(struct frame *f)
 		return afr_look(afr);
 	}
 	int law = find_law(f);
-	/* What one member cannot make durable is not durable there: it must not count as a member. */
-	for (uint64_t left = local->sent; left && fop_classes[f->op] == FOP_SYNC; left &= left - 1) {
-		int i = afr_lowest(left), ret = local->answers[i].ret;
-
-		if (local->answers[law].ret >= 0 && ret == -EIO && afr->child[i].place >= 0) {
-			afr_unwant(afr, afr->child[i].place, "a sync failed there");
-			afr_look(afr);
-		}
-	}
+	uint64_t failing = failed_syncs(f, law);
+	if (failing)
+		return note_failing(f, failing);
 	afr_unwind(f, law);
 }
 

@@ -15,7 +15,7 @@
 
 #include "afr.h"
 
-enum { UNIT_MAX = 256 };
+enum { UNIT_MAX = 256, REST_MS = 20 };
 
 struct settle {
 	struct item item[UNIT_MAX];
@@ -38,6 +38,15 @@ static struct settle *settle_of(struct frame *f)
 	return *(struct settle **)frame_data(f);
 }
 
+static void rested(struct timer *t)
+{
+	struct afr *afr = (struct afr *)((char *)t - offsetof(struct afr, settle_timer));
+
+	afr->settling = false;
+	afr_wake(afr);
+	afr_look(afr);
+}
+
 static void end_with(struct frame *f, int ret)
 {
 	struct afr *afr = f->xl->priv;
@@ -51,12 +60,20 @@ static void end_with(struct frame *f, int ret)
 	free(s);
 	call_end(f);
 	xl_busy(afr->xl, -1);
-	afr->settling = false;
-	if (ret == 0)
+	if (ret == 0 || afr->stopping) {
+		afr->settling = false;
 		return afr_wake(afr);
-	/* Somebody else may be at it, or the view has changed: after a look at it whoever waits tries again. */
-	if (!afr->stopping && !timer_active(&afr->retry_timer))
-		timer_start(&afr->retry_timer, xl_loop(afr->xl), 20, afr_retry);
+	}
+	/* Somebody else may be at it, or the view has changed: whoever waits tries again, but not at once. */
+	timer_start(&afr->settle_timer, xl_loop(afr->xl), REST_MS, rested);
+}
+
+void afr_settle_stop(struct afr *afr)
+{
+	if (timer_active(&afr->settle_timer)) {
+		timer_stop(&afr->settle_timer);
+		afr->settling = false;
+	}
 }
 
 /* ---- giving back ---- */
@@ -187,7 +204,7 @@ static void imposed(void *arg, int ret)
 		s->left = 0;
 		s->at = s->nr;
 	} else if (ret != -EAGAIN) {
-		log_warning(afr->xl->name, "%s cannot be made equal to home: %s", afr->xl->children[s->target]->name,
+		log_warning(afr->xl->name, "%s cannot be made equal to home: %s", afr_name(afr, s->target),
 			    strerror(-ret));
 		if (!repl_is_refusal(ret) && ret != -ENOTCONN && afr->child[s->target].place >= 0)
 			afr_unwant(afr, afr->child[s->target].place, "a change that nobody finished cannot be settled there");

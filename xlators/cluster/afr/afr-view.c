@@ -114,6 +114,18 @@ static void find_places(struct afr *afr)
 			afr->members |= afr_bit(i);
 }
 
+static void tell_who_is_out(const struct afr *afr)
+{
+	for (int i = 0; i < afr->xl->nr_children; i++) {
+		int place = afr->child[i].place;
+
+		if (place >= 0 && afr->view.brick[place].role == VIEW_ABSENT)
+			log_warning(afr->xl->name, "%s is out: it lacks changes", afr_name(afr, i));
+		else if (afr->joining & afr_bit(i))
+			log_notice(afr->xl->name, "%s is being healed", afr_name(afr, i));
+	}
+}
+
 void afr_adopt(struct afr *afr, const struct view *v)
 {
 	char text[256];
@@ -128,6 +140,7 @@ void afr_adopt(struct afr *afr, const struct view *v)
 	find_places(afr);
 	view_print(v, text, sizeof text);
 	log_notice(afr->xl->name, "the view is %s", text);
+	tell_who_is_out(afr);
 	if (afr->joining)
 		afr_heal_wanted(afr);
 	afr_held_bring(afr);
@@ -180,12 +193,14 @@ static void status_done(struct frame *f, int child, int ret, const struct replic
 		c->failed = true;
 		snprintf(c->reason, sizeof c->reason, ret == -ENOSYS ? "it is no brick that can be replicated: there is no features/replica above it"
 								      : "it cannot tell its view: %s", strerror(-ret));
-		log_error(afr->xl->name, "%s is not used: %s", afr->xl->children[child]->name, c->reason);
+		log_error(afr->xl->name, "%s is not used: %s", afr_name(afr, child), c->reason);
 	}
 	c->asking = false;
 	call_end(f);
 	xl_busy(afr->xl, -1);
 	afr_look(afr);
+	if (c->up && (afr->joining & afr_bit(child)))
+		afr_heal_wanted(afr);
 }
 
 static void ask(struct afr *afr, int child)
@@ -240,7 +255,7 @@ static void install_done(struct frame *f, int child, int ret, const struct repli
 	if (ret >= 0)
 		afr->child[child].status.installed = *(const struct view *)frame_data(f);
 	else if (ret != -ESTALE && ret != -ENOTCONN)
-		log_warning(afr->xl->name, "%s does not take the view: %s", afr->xl->children[child]->name,
+		log_warning(afr->xl->name, "%s does not take the view: %s", afr_name(afr, child),
 			    strerror(-ret));
 	if (ret == -EEXIST)
 		afr->split = true;
@@ -341,22 +356,14 @@ static bool begin(struct afr *afr)
 			return false;
 		if (view_find(&v, &c->status.brick) >= 0) {
 			log_error(afr->xl->name, "%s is the same brick as another subvolume",
-				  afr->xl->children[i]->name);
+				  afr_name(afr, i));
 			return false;
 		}
 		v.brick[v.nr_bricks++] = (struct view_brick){ .id = c->status.brick,
 							      .incarnation = c->status.incarnation,
 							      .role = c->status.witness ? VIEW_WITNESS : VIEW_FULL };
 	}
-	/* Every client finds the same order, however its subvolumes are ordered. */
-	for (uint32_t i = 0; i < v.nr_bricks; i++)
-		for (uint32_t k = i + 1; k < v.nr_bricks; k++)
-			if (memcmp(&v.brick[k].id, &v.brick[i].id, sizeof v.brick[i].id) < 0) {
-				struct view_brick b = v.brick[i];
-
-				v.brick[i] = v.brick[k];
-				v.brick[k] = b;
-			}
+	/* The order is ours, and everybody's from now on; who proposes another one at the same moment loses. */
 	v.set = v.brick[0].id;
 	propose(afr, &v);
 	return true;
@@ -406,8 +413,8 @@ static bool evict(struct afr *afr)
 		v.brick[place].role = VIEW_ABSENT;
 		if (afr->stuck)
 			continue;
-		log_warning(afr->xl->name, "brick %d (%s) is out: %s", place,
-			    afr->at[place] >= 0 ? afr->xl->children[afr->at[place]]->name : "not here",
+		log_warning(afr->xl->name, "%s is out: %s",
+			    afr->at[place] >= 0 ? afr_name(afr, afr->at[place]) : "a brick that is not here",
 			    afr->unwanted_why[place]);
 	}
 	propose(afr, &v);
@@ -555,7 +562,7 @@ void afr_tell(struct afr *afr)
 			n = snprintf(text, sizeof text, "a new replica set begins when all its subvolumes are there: ");
 		for (int i = 0; i < xl->nr_children && n < sizeof text; i++)
 			if (!afr->child[i].up || afr->child[i].failed)
-				n += snprintf(text + n, sizeof text - n, "%s: %s; ", xl->children[i]->name,
+				n += snprintf(text + n, sizeof text - n, "%s: %s; ", afr_name(afr, i),
 					      afr->child[i].reason);
 		afr->told_failed = true;
 		afr_wake(afr);
@@ -592,7 +599,7 @@ void afr_event(struct xlator *xl, int child, enum xl_event what, void *data)
 		c->epoch++;
 		snprintf(c->reason, sizeof c->reason, "%s", data ? (const char *)data : "down");
 		if (afr->full & afr_bit(child))
-			log_warning(xl->name, "%s is down: %s", xl->children[child]->name, c->reason);
+			log_warning(xl->name, "%s is down: %s", afr_name(afr, child), c->reason);
 		/* Who is idle may have missed that others are members by now. */
 		for (int i = 0; i < xl->nr_children; i++)
 			afr->child[i].known = false;

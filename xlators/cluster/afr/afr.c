@@ -36,6 +36,15 @@ int afr_read_child(const struct afr *afr, const struct gfid *of, uint64_t mask)
 	return child;
 }
 
+const char *afr_name(const struct afr *afr, int child)
+{
+	const struct xlator *xl = afr->xl->children[child];
+
+	while (xl->volume && !xl->volume->pos.line && xl->nr_children == 1)
+		xl = xl->children[0];
+	return xl->name;
+}
+
 static int afr_init(struct xlator *xl)
 {
 	struct afr *afr = xl->priv;
@@ -71,6 +80,7 @@ static void afr_stop(struct xlator *xl)
 	timer_stop(&afr->retry_timer);
 	timer_stop(&afr->commit_timer);
 	afr_heal_stop(afr);
+	afr_settle_stop(afr);
 	afr_commit_all(afr);
 	afr_wake(afr);
 }
@@ -130,7 +140,7 @@ static void afr_dump(struct xlator *xl, struct dump *d)
 		struct afr_child *c = &afr->child[i];
 
 		snprintf(key, sizeof key, "child.%d", i);
-		dump_value(d, key, "%s: %s", xl->children[i]->name, child_state(afr, i));
+		dump_value(d, key, "%s: %s", afr_name(afr, i), child_state(afr, i));
 		if (c->reason[0] && !(c->up && (afr->full & afr_bit(i)))) {
 			snprintf(key, sizeof key, "child.%d.reason", i);
 			dump_value(d, key, "%s", c->reason);

@@ -68,11 +68,14 @@ struct afr {
 	TAILQ_HEAD(, afr_local) waiting;	/* calls, for another view or for a settler */
 	struct task wake_task;
 	bool waking;
-	bool settling;
+	bool settling;			/* or resting after an attempt in vain */
+	struct timer settle_timer;
 	uint32_t settle_failures;
 
 	struct frame *healing;
 	uint32_t heal_failures;
+	uint32_t heal_refused;		/* attempts, one after the other, in which the brick refused something */
+	bool heal_told;
 	struct timer start_timer, retry_timer, commit_timer, heal_timer;
 	bool told_up, told_failed, waited, stopping;
 
@@ -116,8 +119,7 @@ struct afr_local {
 	int child;			/* read, lk: the one being asked */
 	int first_error;
 	uint64_t locked;		/* lk: children that have it */
-	uint32_t turns;			/* how often it was begun */
-	bool settle_failed;
+	bool failed;			/* sync: the others could not note who failed */
 };
 
 static inline uint64_t afr_bit(int child)
@@ -134,6 +136,8 @@ static inline uint64_t afr_all(const struct afr *afr)
 }
 
 /* afr.c */
+/* As people know it: by the volume of their file, also when something was put in above it. */
+const char *afr_name(const struct afr *afr, int child);
 int afr_read_child(const struct afr *afr, const struct gfid *of, uint64_t mask);
 
 /* afr-view.c: who is a member */
@@ -228,6 +232,7 @@ void afr_release(struct xlator *xl, struct fd *fd, uint64_t slot);
 /* afr-settle.c */
 /* Something is in doubt: settles all that is, then wakes who waits. */
 void afr_settle(struct afr *afr);
+void afr_settle_stop(struct afr *afr);
 
 /* afr-heal.c */
 void afr_heal_wanted(struct afr *afr);

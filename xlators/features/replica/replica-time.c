@@ -44,41 +44,64 @@ static void answered(struct frame *f)
 	reply_drop(op, &reply);
 }
 
+static void set_next(struct frame *f);
+
 static void time_set(struct frame *f, int child, int ret, const struct setattr_reply *reply)
 {
 	/* Whatever became of it: the change itself has been made. */
-	if (!f->pending)
-		answered(f);
+	set_next(f);
 }
 
-static void set_time(struct frame *f, const struct attr *attr, const struct ts *stamp)
+static struct ts stamp_of(const struct frame *f)
 {
-	struct inode *inode = inode_get(xl_inodes(f->xl), &attr->gfid, attr->mode & S_IFMT);
-	struct setattr_args a = { .inode = inode, .attr = { .mtime = *stamp }, .valid = SET_MTIME };
+	uint64_t ns = frame_identity(f)->stamp_ns;
 
-	if (inode)
-		wind_setattr(f, 0, &a, time_set);
+	return (struct ts){ .sec = (int64_t)(ns / 1000000000), .nsec = (uint32_t)(ns % 1000000000) };
+}
+
+static void set_next(struct frame *f)
+{
+	struct replica_call *call = frame_data(f);
+
+	if (!call->nr_late)
+		return answered(f);
+	const struct attr *late = &call->late[--call->nr_late];
+	struct inode *inode = inode_get(xl_inodes(f->xl), &late->gfid, late->mode & S_IFMT);
+	if (!inode)
+		return answered(f);
+	wind_setattr(f, 0, &(struct setattr_args){ .inode = inode, .attr = { .mtime = stamp_of(f) }, .valid = SET_MTIME },
+		     time_set);
 	inode_unref(inode);
+}
+
+/* The objects that the operation has stamped in another second; the state before it is no such thing. */
+static void find_late(struct frame *f, const void *reply)
+{
+	struct replica_call *call = frame_data(f);
+	const struct attr *attrs[REPL_ATTRS_MAX];
+	int nr = repl_attrs(f->op, reply, attrs);
+	struct ts stamp = stamp_of(f), end = now(CLOCK_REALTIME);
+
+	call->nr_late = 0;
+	for (int i = 0; i < nr; i++) {
+		const struct ts *t = &attrs[i]->mtime;
+
+		if (i + 1 < nr && gfid_equal(&attrs[i]->gfid, &attrs[i + 1]->gfid))
+			continue;
+		if (t->sec != stamp.sec && !is_before(t, &call->begun) && !is_before(&end, t))
+			call->late[call->nr_late++] = *attrs[i];
+	}
 }
 
 bool replica_time_mend(struct frame *f, int ret, const void *reply)
 {
 	struct replica_call *call = frame_data(f);
 	const struct identity *id = frame_identity(f);
-	struct ts stamp = { .sec = (int64_t)(id->stamp_ns / 1000000000), .nsec = (uint32_t)(id->stamp_ns % 1000000000) };
-	const struct attr *attrs[REPL_ATTRS_MAX], *late[REPL_ATTRS_MAX];
-	int nr_late = 0;
 
 	if (!id->grant || !id->stamp_ns)
 		return false;
-	struct ts end = now(CLOCK_REALTIME);
-	for (int i = 0, n = repl_attrs(f->op, reply, attrs); i < n; i++) {
-		const struct ts *t = &attrs[i]->mtime;
-
-		if (t->sec != stamp.sec && !is_before(t, &call->begun) && !is_before(&end, t))
-			late[nr_late++] = attrs[i];
-	}
-	if (!nr_late)
+	find_late(f, reply);
+	if (!call->nr_late)
 		return false;
 	call->ret = ret;
 	reply_copy(&call->reply, f->op, reply);
@@ -86,10 +109,6 @@ bool replica_time_mend(struct frame *f, int ret, const void *reply)
 	call->own = *id;
 	call->own.enforce = call->own.kill_priv = false;
 	call->caller = frame_set_identity(f, &call->own);
-	f->pending++;
-	for (int i = 0; i < nr_late; i++)
-		set_time(f, late[i], &stamp);
-	if (--f->pending == 0)
-		answered(f);
+	set_next(f);
 	return true;
 }

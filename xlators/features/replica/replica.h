@@ -142,6 +142,8 @@ struct replica_call {
 	int ret;
 	/* replica-time.c */
 	struct ts begun;		/* when the storage was asked */
+	struct attr late[REPL_ATTRS_MAX];	/* whose times are to be set */
+	int nr_late;
 	union fop_reply reply;		/* that waits for the times to be set; held */
 	struct identity own;
 	const struct identity *caller;
