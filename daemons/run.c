@@ -48,6 +48,7 @@ struct process {
 	struct timer give_up, settle;
 	bool started;			/* every volume is, the mount too */
 	bool top_up, ready, stopping;
+	char *top_reason;		/* why it cannot be up; NULL: it has not said */
 	int status;
 };
 
@@ -175,6 +176,9 @@ static void process_fail(struct process *p)
 	if (!undecided(p))
 		return;
 	complain(LOG_ERROR_, "cannot mount %s on %s:", p->top->name, p->settings->mount_point);
+	/* With bricks that are there it has a reason of its own; else it repeats theirs. */
+	if (p->top_reason && count_bricks(p, BRICK_UP))
+		complain(LOG_ERROR_, "%s: %s", p->top->name, p->top_reason);
 	tell_bricks(p, LOG_ERROR_);
 	process_stop(p, EXIT_USAGE);
 }
@@ -232,6 +236,8 @@ static void on_notify(struct graph *g, struct xlator *xl, enum xl_event what, vo
 			brick_said(&p->bricks[i], what, data);
 	if (xl == p->top) {
 		p->top_up = what == XL_CHILD_UP;
+		free(p->top_reason);
+		p->top_reason = what == XL_CHILD_FAILED && data ? strdup(data) : NULL;
 		if (p->top_up && !timer_active(&p->settle))
 			timer_start(&p->settle, p->loop, SETTLE_MS, on_settled);
 	}
@@ -369,6 +375,7 @@ static void end(struct process *p)
 	for (size_t i = 0; i < p->nr_bricks; i++)
 		free(p->bricks[i].reason);
 	free(p->bricks);
+	free(p->top_reason);
 }
 
 static int live(struct process *p)

@@ -402,13 +402,13 @@ failing_mounts()
 
 half_a_mirror()
 {
-	local other
+	local other mount_pid
 
 	note "a mirror that has begun mounts with a warning when one brick is away"
 	start_server
 	free_port
 	other=$port
-	{ posix_volume brick "$TMP/else"; server_volume "$other" brick; } | volfile other
+	{ posix_volume brick "$TMP/half"; server_volume "$other" brick; } | volfile other
 	start_daemon other -f other.vol || die "no second server"
 	{
 		client_volume remote1 "$server_port" brick
@@ -424,8 +424,9 @@ half_a_mirror()
 	start_daemon other -f other.vol || die "no second server"
 	expect 0 '' glusterfs -f mirror.vol -p mirror.pid "$TMP/mnt"
 	check is_mounted "$TMP/mnt"
+	mount_pid=$(cat mirror.pid)
 	umount "$TMP/mnt"
-	check wait_for 15 dead "$(cat mirror.pid)"
+	check wait_for 15 dead "$mount_pid"
 	stop_pid "$pid"
 	rm -f mirror.pid
 	expect 0 'warning: 1 of 2 bricks' glusterfs -f mirror.vol -p mirror.pid "$TMP/mnt"

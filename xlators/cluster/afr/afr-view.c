@@ -560,10 +560,13 @@ void afr_tell(struct afr *afr)
 
 		if (!afr->view_name && !all_failed)
 			n = snprintf(text, sizeof text, "a new replica set begins when all its subvolumes are there: ");
+		const char *between = "";
 		for (int i = 0; i < xl->nr_children && n < sizeof text; i++)
-			if (!afr->child[i].up || afr->child[i].failed)
-				n += snprintf(text + n, sizeof text - n, "%s: %s; ", afr_name(afr, i),
+			if (!afr->child[i].up || afr->child[i].failed) {
+				n += snprintf(text + n, sizeof text - n, "%s%s: %s", between, afr_name(afr, i),
 					      afr->child[i].reason);
+				between = "; ";
+			}
 		afr->told_failed = true;
 		afr_wake(afr);
 		xl_notify(xl, XL_CHILD_FAILED, text);
