@@ -402,16 +402,19 @@ failing_mounts()
 
 half_a_mirror()
 {
-	local other mount_pid
+	local half half_pid other mount_pid
 
 	note "a mirror that has begun mounts with a warning when one brick is away"
-	start_server
+	free_port
+	{ posix_volume brick "$TMP/half"; server_volume "$port" brick; } | volfile half
+	start_daemon half -f half.vol || die "no first server"
+	half=$port half_pid=$pid
 	free_port
 	other=$port
-	{ posix_volume brick "$TMP/half"; server_volume "$other" brick; } | volfile other
+	{ posix_volume brick "$TMP/other-half"; server_volume "$other" brick; } | volfile other
 	start_daemon other -f other.vol || die "no second server"
 	{
-		client_volume remote1 "$server_port" brick
+		client_volume remote1 "$half" brick
 		client_volume remote2 "$other" brick
 		afr_volume mirror remote1 remote2
 	} | volfile mirror
@@ -438,7 +441,7 @@ half_a_mirror()
 	kill "$pid"
 	check wait_for 15 dead "$pid"
 	check not_mounted "$TMP/mnt"
-	stop_pid "$server_pid"
+	stop_pid "$half_pid"
 }
 
 fetched()
