@@ -40,6 +40,9 @@ struct view {
 	struct gfid set;		/* of the replica set */
 	uint32_t number, id;		/* number 0: there is no view yet */
 	uint32_t nr_bricks, nr_ancestors;
+	/* How many bricks, with witnesses, decide the next view: more than half; 0: all that are full in it.  The same for ever,
+	 * since two clients that count otherwise would decide two views. */
+	uint32_t quorum;
 	struct view_brick brick[VIEW_BRICKS_MAX];
 	uint64_t ancestor[VIEW_ANCESTORS_MAX];	/* names of the views before it, the newest first */
 };

@@ -61,6 +61,7 @@ void view_put(struct wire *w, const struct view *v)
 	wire_put_u32(w, v->id);
 	wire_put_u8(w, v->nr_bricks);
 	wire_put_u8(w, v->nr_ancestors);
+	wire_put_u8(w, v->quorum);
 	for (uint32_t i = 0; i < v->nr_bricks; i++) {
 		repl_put_gfid(w, &v->brick[i].id);
 		wire_put_u64(w, v->brick[i].incarnation);
@@ -73,6 +74,8 @@ void view_put(struct wire *w, const struct view *v)
 static bool is_sound(const struct view *v)
 {
 	if (v->nr_bricks > VIEW_BRICKS_MAX || v->nr_ancestors > VIEW_ANCESTORS_MAX)
+		return false;
+	if (v->quorum && (v->quorum <= v->nr_bricks / 2 || v->quorum > v->nr_bricks))
 		return false;
 	if (!v->number)
 		return !v->nr_bricks && !v->nr_ancestors;
@@ -90,6 +93,7 @@ void view_get(struct wire *w, struct view *v)
 	v->id = wire_get_u32(w);
 	v->nr_bricks = wire_get_u8(w);
 	v->nr_ancestors = wire_get_u8(w);
+	v->quorum = wire_get_u8(w);
 	for (uint32_t i = 0; i < v->nr_bricks && i < VIEW_BRICKS_MAX; i++) {
 		repl_get_gfid(w, &v->brick[i].id);
 		v->brick[i].incarnation = wire_get_u64(w);

@@ -6,7 +6,7 @@
  *	PREPARE  to all that are up: nobody with a lower ballot may change it any more; what was accepted?
  *	ACCEPT   the next view, if what was accepted last is the one that we come from; otherwise that one, again, so that
  *	         it is decided before anything else is proposed
- *	INSTALL  it is decided: by a majority (three or more acceptors), or (two) by all full members of the new view
+ *	INSTALL  it is decided: by as many as the set has for its quorum, or (none: two bricks) by all full members of the new view
  *
  * One proposal at a time; who loses tries again after a random time (afr-view.c).
  */
@@ -85,7 +85,7 @@ static bool is_quorum(const struct afr *afr, const struct view *v, uint64_t chil
 		nr++;
 		full &= ~(1u << place);
 	}
-	return v->nr_bricks >= 3 ? nr > v->nr_bricks / 2 : full == 0;
+	return v->quorum ? nr >= v->quorum : full == 0;
 }
 
 /* ---- accept ---- */
@@ -189,7 +189,7 @@ static void all_prepared(struct frame *f)
 	if (p->best_view.number && !view_descends(&p->from, view_name(&p->best_view))) {
 		p->next = p->best_view;
 		p->other = true;
-		if (!is_quorum(afr, &p->next, p->promised) && p->next.nr_bricks < 3)
+		if (!is_quorum(afr, &p->next, p->promised) && !p->next.quorum)
 			follow_without(afr, p);
 	}
 	if (!is_quorum(afr, &p->next, p->promised))

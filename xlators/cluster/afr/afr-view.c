@@ -141,6 +141,11 @@ void afr_adopt(struct afr *afr, const struct view *v)
 	view_print(v, text, sizeof text);
 	log_notice(afr->xl->name, "the view is %s", text);
 	tell_who_is_out(afr);
+	if (!afr->told_quorum && v->quorum != afr_quorum(afr->xl)) {
+		log_warning(afr->xl->name, "this set has begun with a quorum of %u (0: none), and keeps it: quorum-type asks for %u",
+			    v->quorum, afr_quorum(afr->xl));
+		afr->told_quorum = true;
+	}
 	if (afr->joining)
 		afr_heal_wanted(afr);
 	afr_held_bring(afr);
@@ -365,6 +370,7 @@ static bool begin(struct afr *afr)
 	}
 	/* The order is ours, and everybody's from now on; who proposes another one at the same moment loses. */
 	v.set = v.brick[0].id;
+	v.quorum = afr_quorum(afr->xl);
 	propose(afr, &v);
 	return true;
 }

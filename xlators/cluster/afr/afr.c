@@ -9,12 +9,18 @@
 #include "afr.h"
 
 #define R struct afr
+enum { QUORUM_DEFAULT, QUORUM_NONE, QUORUM_AUTO, QUORUM_FIXED };
+static const char *const quorum_types[] = { "default", "none", "auto", "fixed", NULL };
 static const struct option options[] = {
 	OPT_CHILD("read-subvolume", R, read_child, "*",
 		  "subvolume that data is read from while it is a member; *: spread by the identity of the file"),
 	OPT_BOOL("self-heal", R, self_heal, "on", "heal a subvolume that comes back"),
 	OPT_TIME("start-timeout", R, wait_ms, "3", "0", "1h",
 		 "how long a mount waits for all its subvolumes before it begins without the missing ones"),
+	OPT_ENUM("quorum-type", R, quorum_type, "default", quorum_types,
+		 "how many subvolumes decide who is a member, when a set begins: none: those that are there; auto: more than half; "
+		 "fixed: quorum-count; default: auto with three or more, none with two"),
+	OPT_U32("quorum-count", R, quorum_count, "0", "0", "16", "with quorum-type fixed: how many; more than half"),
 	OPT_OBSOLETE("debug", "use --log-level DEBUG"),
 	OPT_OBSOLETE("replicate", "every subvolume has every file"),
 	OPT_OBSOLETE("lock-node", "there is no lock subvolume"),
@@ -43,6 +49,35 @@ const char *afr_name(const struct afr *afr, int child)
 	while (xl->volume && !xl->volume->pos.line && xl->nr_children == 1)
 		xl = xl->children[0];
 	return xl->name;
+}
+
+uint32_t afr_quorum(const struct xlator *xl)
+{
+	const struct afr *afr = xl->priv;
+
+	if (afr->quorum_type == QUORUM_FIXED)
+		return afr->quorum_count;
+	if (afr->quorum_type == QUORUM_NONE || (afr->quorum_type == QUORUM_DEFAULT && xl->nr_children < 3))
+		return 0;
+	return xl->nr_children / 2 + 1;
+}
+
+static int afr_check(struct xlator *xl)
+{
+	const struct afr *afr = xl->priv;
+	uint32_t nr = xl->nr_children;
+
+	if (afr->quorum_type != QUORUM_FIXED) {
+		if (!afr->quorum_count)
+			return 0;
+		xl_error(xl, "quorum-count", "is for quorum-type fixed only");
+		return -EINVAL;
+	}
+	if (afr->quorum_count > nr / 2 && afr->quorum_count <= nr)
+		return 0;
+	xl_error(xl, "quorum-count", "must be more than half of the %u subvolumes, and not more than all: two groups of fewer could "
+		 "decide differently", nr);
+	return -EINVAL;
 }
 
 static int afr_init(struct xlator *xl)
@@ -112,7 +147,9 @@ static void afr_replicate(struct frame *f, const struct replicate_args *a)
 
 static uint32_t afr_tolerates(const struct xlator *xl)
 {
-	return xl->nr_children - 1;
+	uint32_t nr = xl->nr_children, quorum = afr_quorum(xl);
+
+	return nr - (quorum ? quorum : 1);
 }
 
 static const char *child_state(const struct afr *afr, int i)
@@ -136,6 +173,7 @@ static void afr_dump(struct xlator *xl, struct dump *d)
 
 	view_print(&afr->view, text, sizeof text);
 	dump_value(d, "view", "%s", afr->view_name ? text : "none");
+	dump_u64(d, "quorum", afr->view.quorum);
 	for (int i = 0; i < xl->nr_children; i++) {
 		struct afr_child *c = &afr->child[i];
 
@@ -162,7 +200,7 @@ static const struct xlator_type afr_xlator = {
 	.parallel = true,
 	.priv_size = sizeof(struct afr), .frame_size = sizeof(struct afr_local),
 	.options = options, .needs_above = "features/replica",
-	.init = afr_init, .start = afr_start, .stop = afr_stop, .fini = afr_fini,
+	.check = afr_check, .init = afr_init, .start = afr_start, .stop = afr_stop, .fini = afr_fini,
 	.event = afr_event, .release = afr_release,
 	.dump = afr_dump, .tolerates = afr_tolerates,
 	.fops = {

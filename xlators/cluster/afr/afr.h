@@ -45,6 +45,7 @@ struct afr {
 	uint64_t wait_ms;
 	bool self_heal;
 	uint32_t quorum_type, quorum_count;
+	bool told_quorum;		/* that the set has another one */
 
 	struct afr_child *child;
 	struct view view;		/* number 0: not known yet */
@@ -136,6 +137,8 @@ static inline uint64_t afr_all(const struct afr *afr)
 }
 
 /* afr.c */
+/* How many bricks decide, by the options: 0: none. */
+uint32_t afr_quorum(const struct xlator *xl);
 /* As people know it: by the volume of their file, also when something was put in above it. */
 const char *afr_name(const struct afr *afr, int child);
 int afr_read_child(const struct afr *afr, const struct gfid *of, uint64_t mask);
