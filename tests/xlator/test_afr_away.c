@@ -162,6 +162,36 @@ START_TEST(home_goes_and_the_other_fails)
 }
 END_TEST
 
+/* What was home, and a member, have it; who is home now has no room.  The error counts when nobody has it any more. */
+START_TEST(an_error_after_others_had_done_it)
+{
+	struct answer a;
+
+	bricks_fresh();
+	up3();
+	struct unlink_args args = a_change();
+	c[1]->loses = true;
+	rig_call(&r, &a, FOP_unlink, &args);
+	let_time_pass(10);
+	ck_assert(!a.done && b[0]->count[FOP_unlink] == 1 && b[2]->count[FOP_unlink] == 1);
+	ck_assert_uint_eq(b[1]->count[FOP_unlink], 0);
+	b[1]->ret[FOP_unlink] = -ENOSPC;
+	cable_cut(c[0]);
+	cable_cut(c[1]);
+	c[1]->loses = false;
+	cable_join(c[1]);
+	ck_assert_int_eq(finish(&a), -ENOSPC);
+	ck_assert(is_absent(0) && is_full(1) && is_full(2));
+	ck_assert_uint_ge(afr->nr_settled, 1);
+	ck_assert_uint_eq(b[2]->count[FOP_unlink], 1);
+	b[1]->ret[FOP_unlink] = 0;
+	cable_join(c[0]);
+	wait_full(0);
+	nothing_is_left();
+	down();
+}
+END_TEST
+
 START_TEST(many_changes_at_once)
 {
 	struct answer a[20];
@@ -498,7 +528,8 @@ START_TEST(one_of_three_does_not)
 END_TEST
 
 AFR_MAIN("afr-away", away_without_a_change, away_during_a_change, lost_in_the_middle_of_a_change,
-	 cut_in_the_middle_of_a_change, cut_and_back_before_it_is_done, home_goes_and_the_other_fails, many_changes_at_once,
+	 cut_in_the_middle_of_a_change, cut_and_back_before_it_is_done, home_goes_and_the_other_fails,
+	 an_error_after_others_had_done_it, many_changes_at_once,
 	 who_joins_gets_changes_and_does_not_count, lost_while_it_is_healed, home_goes_while_the_other_is_healed,
 	 healing_can_be_off, mending_that_fails, stopping_blames_nobody, all_hosts_were_down, views_that_came_apart,
 	 a_alone_then_b_alone, two_of_three_go_on, one_of_three_does_not)

@@ -418,6 +418,43 @@ static uint64_t stamp_of(const struct frame *f, const void *reply)
 	return stamp;
 }
 
+static void put_txn(struct wire *w, const void *arg)
+{
+	wire_put_u64(w, *(const uint64_t *)arg);
+}
+
+static void yielded(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+{
+	struct afr *afr = f->xl->priv;
+
+	if (f->pending)
+		return;
+	change_wait(f);
+	afr_settle(afr);
+	afr_look(afr);
+}
+
+/*
+ * Home has no room or is broken, but an earlier home had done it, so that others may have it too: it is put in doubt everywhere
+ * and settled before the error counts (R_ERRYIELD).
+ */
+static bool must_yield(struct frame *f, int ret)
+{
+	struct afr *afr = f->xl->priv;
+	struct afr_local *local = frame_data(f);
+
+	if (!local->was_done || local->yielded == local->id.view || !afr_is_environment_error(ret))
+		return false;
+	local->yielded = local->id.view;
+	f->pending++;
+	for (uint64_t to = afr->members; to; to &= to - 1)
+		if (!afr_message(f, afr_lowest(to), REPL_YIELD, 8, put_txn, &local->id.txn, yielded))
+			break;
+	if (--f->pending == 0)
+		yielded(f, -1, 0, NULL);
+	return true;
+}
+
 static void home_done(struct frame *f, int child, int ret, const void *reply)
 {
 	struct afr *afr = f->xl->priv;
@@ -429,7 +466,7 @@ static void home_done(struct frame *f, int child, int ret, const void *reply)
 	if (ret >= 0) {
 		local->law.ret = ret;
 		reply_copy(&local->law.reply, f->op, reply);
-		local->has_law = true;
+		local->has_law = local->was_done = true;
 		local->view = local->id.view;
 		local->id.grant = note >> 1;
 		local->id.stamp_ns = stamp_of(f, reply);
@@ -442,7 +479,8 @@ static void home_done(struct frame *f, int child, int ret, const void *reply)
 		unwant_for(f, child, ret);
 		return change_wait(f), afr_look(afr);
 	}
-	change_fail(f, ret);
+	if (!must_yield(f, ret))
+		change_fail(f, ret);
 }
 
 static void home_send(struct frame *f)

@@ -116,7 +116,8 @@ struct afr_local {
 	uint64_t view;			/* in which home has answered */
 	int home;			/* child */
 	struct afr_answer law;		/* home's */
-	bool has_law;
+	bool has_law, was_done;		/* some home has done it, in any view */
+	uint64_t yielded;		/* the view in which it was put in doubt */
 	int child;			/* read, lk: the one being asked */
 	int first_error;
 	uint64_t locked;		/* lk: children that have it */
