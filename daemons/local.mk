@@ -21,7 +21,7 @@ exampledocdir = $(docdir)/examples
 dist_exampledoc_DATA = examples/README examples/afr-local.vol examples/afr.vol examples/io-threads.vol \
 	examples/lab-client.vol examples/lab-server-locks-threads.vol examples/lab-server.vol examples/local.vol \
 	examples/login-client.vol examples/login-server.vol examples/posix-locks.vol examples/protocol-client.vol \
-	examples/protocol-server.vol examples/rot-13.vol examples/trace.vol examples/unix-client.vol \
+	examples/protocol-server.vol examples/rot-13.vol examples/error-gen.vol examples/trace.vol examples/unix-client.vol \
 	examples/unix-server.vol examples/witness.vol examples/afr-witness.vol examples/replica.vol
 dist_exampledoc_SCRIPTS = examples/lab.sh
 onemachinedir = $(exampledocdir)/one-machine

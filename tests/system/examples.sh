@@ -4,7 +4,7 @@
 . "${GF_SRCDIR:-$(dirname "$0")/../..}/tests/functions.sh"
 
 need_xlator storage/posix protocol/client protocol/server cluster/afr features/posix-locks \
-	performance/io-threads debug/trace encryption/rot-13 features/witness
+	performance/io-threads debug/trace debug/error-gen encryption/rot-13 features/witness
 
 n=0
 for file in "$GF_SRCDIR"/examples/*.vol "$GF_SRCDIR"/examples/one-machine/*.vol "$GF_SRCDIR"/examples/*.sample; do

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-3.0-or-later */
-/* encryption/rot-13, debug/trace, performance/io-threads: as they are loaded from the build
+/* encryption/rot-13, debug/trace, debug/error-gen, performance/io-threads: as they are loaded from the build
  * directory. */
 #include "config.h"
 
@@ -11,6 +11,7 @@
 
 static const char *const path[] = { XLATOR_BUILD_DIR "/xlators/encryption/rot-13/.libs",
 				    XLATOR_BUILD_DIR "/xlators/debug/trace/.libs",
+				    XLATOR_BUILD_DIR "/xlators/debug/error-gen/.libs",
 				    XLATOR_BUILD_DIR "/xlators/performance/io-threads/.libs",
 				    NULL };
 
@@ -232,6 +233,130 @@ START_TEST(trace_errors)
 }
 END_TEST
 
+/* ---- error-gen ---- */
+
+/* How many of n stats fail with ret. */
+static int failing(int n, int ret)
+{
+	int failed = 0;
+
+	for (int i = 0; i < n; i++) {
+		struct answer a;
+		rig_call(&r, &a, FOP_stat, &(struct stat_args){ .inode = inode_root(r.g->inodes) });
+		ck_assert(a.done && (a.ret == 0 || a.ret == ret));
+		failed += a.ret == ret;
+		answer_drop(&a);
+	}
+	return failed;
+}
+
+START_TEST(nothing_fails_by_default)
+{
+	up("volume g type debug/error-gen subvolumes b0 end-volume");
+	ck_assert_int_eq(failing(100, -EIO), 0);
+	down();
+}
+END_TEST
+
+START_TEST(some_fail)
+{
+	struct answer a;
+	int once = 0;
+
+	for (int i = 0; i < 2; i++) {
+		up("volume g type debug/error-gen option failure 25 option error-no ENOSPC option enable stat,fsync subvolumes b0 end-volume");
+		int failed = failing(400, -ENOSPC);
+		ck_assert(failed > 50 && failed < 150);
+		ck_assert_uint_eq(x->count[FOP_stat], 400 - failed);	/* what fails is not executed */
+		for (int k = 0; k < 50; k++) {
+			start_write(&a, "x", 1);
+			ck_assert(a.done && a.ret >= 0);
+			answer_drop(&a);
+		}
+		ck_assert(i == 0 || failed == once);
+		once = failed;
+		down();
+	}
+}
+END_TEST
+
+START_TEST(the_first_pass)
+{
+	up("volume g type debug/error-gen option failure 100 option after 7 subvolumes b0 end-volume");
+	ck_assert_int_eq(failing(20, -EIO), 13);
+	down();
+}
+END_TEST
+
+static void control(const char *at, const char *text)
+{
+	char new[64];
+
+	snprintf(new, sizeof new, "%s.new", at);
+	FILE *out = fopen(new, "w");
+	ck_assert_ptr_nonnull(out);
+	fputs(text, out);
+	fclose(out);
+	ck_assert_int_eq(rename(new, at), 0);
+}
+
+START_TEST(a_file_controls_it)
+{
+	char file[] = "/tmp/glusterfs-test-control.XXXXXX", over[256];
+
+	close(mkstemp(file));
+	snprintf(over, sizeof over, "volume g type debug/error-gen option failure 100 option enable stat option control %s "
+		 "subvolumes b0 end-volume", file);
+	up(over);
+	ck_assert_int_eq(failing(5, -EIO), 5);
+	control(file, "# nothing\nfailure 0\n");
+	ck_assert_int_eq(failing(5, -EIO), 0);
+	control(file, "failure 100%\nerror-no EROFS\nafter 2");
+	ck_assert_int_eq(failing(5, -EROFS), 3);
+	control(file, "nonsense 1\nerror-no EWHAT\ncontrol /x\nenable nothing\n");	/* told in the log */
+	ck_assert_int_eq(failing(5, -EROFS), 0);
+	control(file, "enable\n");
+	ck_assert_int_eq(failing(5, -EROFS), 3);
+	unlink(file);
+	ck_assert_int_eq(failing(5, -EROFS), 5);
+	down();
+}
+END_TEST
+
+START_TEST(late_ones_keep_their_order)
+{
+	struct answer a[3], w;
+
+	up("volume g type debug/error-gen option delay 200ms option enable stat subvolumes b0 end-volume");
+	for (int i = 0; i < 3; i++)
+		rig_call(&r, &a[i], FOP_stat, &(struct stat_args){ .inode = inode_root(r.g->inodes) });
+	start_write(&w, "x", 1);
+	ck_assert(w.done && !a[0].done);
+	answer_drop(&w);
+	call_cancel(a[1].root);
+	ck_assert(a[1].done && a[1].ret == -EINTR);
+	uint64_t begin = loop_now_ns(r.loop);
+	rig_wait(&r, &a[2]);
+	ck_assert_uint_eq((loop_now_ns(r.loop) - begin) / 1000000, 200);
+	ck_assert(a[0].done && a[0].order < a[2].order);
+	answer_drop(&a[0]);
+	answer_drop(&a[2]);
+	down();
+}
+END_TEST
+
+START_TEST(late_ones_are_answered_at_the_end)
+{
+	struct answer a;
+
+	up("volume g type debug/error-gen option delay 1h option failure 100 subvolumes b0 end-volume");
+	rig_call(&r, &a, FOP_stat, &(struct stat_args){ .inode = inode_root(r.g->inodes) });
+	ck_assert(!a.done);
+	down();
+	ck_assert(a.done && a.ret == -EIO);
+}
+END_TEST
+
 /* ---- io-threads ---- */
 
 START_TEST(writes_wait_for_room)
@@ -306,4 +431,6 @@ START_TEST(the_pool_is_handed_down)
 END_TEST
 
 UNIT_MAIN("small", rot13, rot13_errors, trace_all, trace_some, trace_but_some, trace_errors,
+	  nothing_fails_by_default, some_fail, the_first_pass, a_file_controls_it, late_ones_keep_their_order,
+	  late_ones_are_answered_at_the_end,
 	  writes_wait_for_room, a_waiting_write_is_cancelled, the_pool_is_handed_down)
