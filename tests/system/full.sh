@@ -10,7 +10,7 @@ fi
 . "${GF_SRCDIR:-$(dirname "$0")/../..}/tests/functions.sh"
 
 need_mount
-need_xlator storage/posix cluster/afr features/replica
+need_xlator storage/posix cluster/afr features/replica protocol/client protocol/server
 need_brickcheck
 : "${GF_BUILDDIR:=$PWD}"
 mnt=$TMP/mnt
@@ -99,6 +99,43 @@ echo small >"$mnt/small"
 check nobody_out
 same || fail "the bricks differ: $(head -n 20 "$TMP/diff")"
 unmirror
+
+note "the only brick left is full: there is room to note what is removed"
+make_disk "$TMP/left" 48 || die "no disk"
+mkdir "$TMP/left/brick" "$TMP/away"
+ports=()
+for side in left/brick away; do
+	free_port
+	{ posix_volume disk "$TMP/$side"; server_volume "$port" disk; } >"$TMP/server.vol"
+	start_daemon "server${#ports[@]}" -f "$TMP/server.vol" || die "no server"
+	ports+=("$port") pids+=("$pid")
+done
+{
+	client_volume left "${ports[0]}" disk
+	client_volume right "${ports[1]}" disk
+	afr_volume mirror left right
+} >"$TMP/served.vol"
+start_mount served "$TMP/served.vol" "$mnt" -L DEBUG || die "no mount"
+mount_pid=$pid
+mkdir "$mnt/d"
+for ((i = 0; i < 50; i++)); do echo "$i" >"$mnt/d/$i"; done
+kill -KILL "${pids[1]}"
+must_wait_for 10 dead "${pids[1]}"
+expect error 'No space left' cp "$TMP/data" "$mnt/data"
+dd if=/dev/zero of="$TMP/left/filler" bs=1k status=none 2>/dev/null
+check rm -r "$mnt/d"
+check rm "$mnt/data"
+rm "$TMP/left/filler"
+{ posix_volume disk "$TMP/away"; server_volume "${ports[1]}" disk; } >"$TMP/server.vol"
+start_daemon server1 -f "$TMP/server.vol" || die "no server"
+must_wait_for 60 whole served
+umount "$mnt" || fail "umount"
+must_wait_for 20 dead "$mount_pid"
+stop_pid "$pid"
+stop_pid "${pids[0]}"
+"$GF_BUILDDIR/tests/system/brickdiff" "$TMP/left/brick" "$TMP/away" >"$TMP/diff" 2>&1 ||
+	fail "the bricks differ: $(head -n 20 "$TMP/diff")"
+umount "$TMP/left"
 
 # Writes, then syncs through two descriptors, twice each.
 cat >"$TMP/late.py" <<'END'

@@ -37,6 +37,7 @@ enum {
 	LAZY = 64 << 10,		/* records that nobody waits for are written when they are so many */
 	KEEP = 1 << 20,			/* a larger buffer is given back when it is empty */
 	REWRITE_MIN = 1 << 20,
+	RESERVE = 1 << 20,		/* room that the log has when the disk is full: about 20,000 records */
 };
 #define BATCH_MAGIC 0x7962fe1du
 static const uint8_t file_magic[FILE_HEADER] = "gluster dirty 1\n";
@@ -54,6 +55,7 @@ struct dlog {
 	struct bytes tail;		/* rewriting: what was written to the old log since the last slice */
 	struct bytes slice;		/* (jobs SLICE, LAST_SLICE) */
 	uint64_t end, new_end;		/* of the logs, all of it on stable storage */
+	uint64_t reserved;		/* up to here the log has room on the disk */
 	uint64_t number, durable;	/* of `pending`; of the last one written */
 	struct waiters now, next;	/* of `writing`, of `pending` */
 	enum job job;
@@ -397,6 +399,16 @@ static void dlog_free(struct dlog *l)
 	free(l);
 }
 
+/* What is changed on a full disk - things are removed there - must be noted too.  Without room the write itself will say so. */
+static void reserve(struct dlog *l, size_t more)
+{
+	uint64_t end = l->end + more;
+
+	if (end + RESERVE / 2 > l->reserved &&
+	    fallocate(l->fd, FALLOC_FL_KEEP_SIZE, (off_t)l->end, (off_t)more + RESERVE) == 0)
+		l->reserved = end + RESERVE;
+}
+
 int dlog_open(int dirfd, const char *name, struct pool *pool, const struct dlog_owner *type, void *owner,
 	      struct dlog **ret, char error[DIRTY_ERROR])
 {
@@ -421,6 +433,7 @@ int dlog_open(int dirfd, const char *name, struct pool *pool, const struct dlog_
 		dlog_free(l);
 		return err;
 	}
+	reserve(l, 0);
 	*ret = l;
 	return err;
 }
@@ -457,11 +470,15 @@ static void batch_run(struct work *w)
 {
 	struct dlog *l = container_of(w, struct dlog, work);
 
+	reserve(l, l->writing.len);
 	l->ret = write_at(l->fd, l->writing.at, l->writing.len, (off_t)l->end);
 	if (!l->ret && (fdatasync(l->fd) < 0 || (l->dir_unsynced && fsync(l->dirfd) < 0)))
 		l->ret = -errno;
-	if (l->ret && ftruncate(l->fd, (off_t)l->end) < 0)
-		return;			/* it is written again at the same place, and is longer then */
+	if (!l->ret)
+		return;
+	/* If that fails, too: it is written again at the same place, and is longer then. */
+	if (ftruncate(l->fd, (off_t)l->end) == 0)
+		l->reserved = 0;
 }
 
 static void rewrite_give_up(struct dlog *l)
@@ -581,6 +598,7 @@ static void slice_run(struct work *w)
 	close(l->fd);
 	l->fd = l->new_fd;
 	l->new_fd = -1;
+	l->reserved = 0;
 }
 
 static void slice_done(struct work *w)

@@ -71,8 +71,12 @@ static int map_file(struct replica *r)
 	size_t size = (size_t)(JOURNAL_SLOTS + 1) * JOURNAL_SLOT_SIZE;
 
 	r->journal_fd = openat(r->dirfd, "journal", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (r->journal_fd < 0 || ftruncate(r->journal_fd, size) < 0)
+	if (r->journal_fd < 0)
 		return -errno;
+	/* With its room on the disk: a store into a page that has none is a SIGBUS when the disk is full. */
+	int err = posix_fallocate(r->journal_fd, 0, (off_t)size);
+	if (err)
+		return -err;
 	r->map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, r->journal_fd, 0);
 	if (r->map == MAP_FAILED) {
 		r->map = NULL;
