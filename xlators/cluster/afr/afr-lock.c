@@ -32,6 +32,7 @@ static void lk_undo(struct frame *f, uint64_t mask)
 	if (!root)
 		return;
 	unlock.lock.type = F_UNLCK;
+	call_identity(root)->view = 0;		/* one that is out lets it through, too */
 	root->pending++;
 	for (; mask; mask &= mask - 1)
 		wind_lk(root, afr_lowest(mask), &unlock, undo_done);
