@@ -114,12 +114,16 @@ static void find_places(struct afr *afr)
 			afr->members |= afr_bit(i);
 }
 
-static void tell_who_is_out(const struct afr *afr)
+/* Once in each view, as soon as it is known which brick a child is. */
+static void tell_who_is_out(struct afr *afr)
 {
 	for (int i = 0; i < afr->xl->nr_children; i++) {
 		int place = afr->child[i].place;
 
-		if (place >= 0 && afr->view.brick[place].role == VIEW_ABSENT)
+		if (place < 0 || afr->child[i].told_view == afr->view_name)
+			continue;
+		afr->child[i].told_view = afr->view_name;
+		if (afr->view.brick[place].role == VIEW_ABSENT)
 			log_warning(afr->xl->name, "%s is out: it lacks changes", afr_name(afr, i));
 		else if (afr->joining & afr_bit(i))
 			log_notice(afr->xl->name, "%s is being healed", afr_name(afr, i));
@@ -140,7 +144,6 @@ void afr_adopt(struct afr *afr, const struct view *v)
 	find_places(afr);
 	view_print(v, text, sizeof text);
 	log_notice(afr->xl->name, "the view is %s", text);
-	tell_who_is_out(afr);
 	if (!afr->told_quorum && v->quorum != afr_quorum(afr->xl)) {
 		log_warning(afr->xl->name, "this set has begun with a quorum of %u (0: none), and keeps it: quorum-type asks for %u",
 			    v->quorum, afr_quorum(afr->xl));
@@ -520,6 +523,7 @@ static void look(struct afr *afr)
 		afr_adopt(afr, &v);
 	}
 	find_places(afr);
+	tell_who_is_out(afr);
 	if (!afr->view.number)
 		return (void)begin(afr);
 	if (install_one(afr) || begin_anew(afr) || evict(afr) || promote(afr) || join(afr))

@@ -32,6 +32,7 @@ struct afr_child {
 	uint32_t epoch;			/* counts its ups and downs */
 	struct repl_status status;
 	int place;			/* in the view; -1: it has none */
+	uint64_t told_view;		/* in which it was told that it is out */
 	char reason[192];		/* of being down, refused or evicted */
 	uint32_t nr_commits;
 	struct afr_commit commit[AFR_COMMITS];
