@@ -387,7 +387,7 @@ full_disk()
 	local server_pid mount_pid before
 
 	note "a disk that is full"
-	make_disk "$TMP/small" 8 -N 2000 -m 0
+	make_disk "$TMP/small" 20 -N 2000 -m 0
 	mkdir small/brick
 	serve full "$TMP/small/brick"
 	server_pid=$pid
