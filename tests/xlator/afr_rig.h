@@ -11,8 +11,8 @@
  * change();		... ck_assert_uint_eq(b[1]->count[FOP_unlink], 1);
  * down();
  *
- * b[], c[], dir of a replica: by their place in the view, so b[0] is home as long as it is full.  (Before there is a view:
- * in the order of the volume file.)  Directories are below `base`, which AFR_MAIN removes, also when a test has died.
+ * b[], c[]: in the order of their places in the view, so b[0] is home as long as it is full.  (Before there is a view: in the
+ * order of the volume file.)  Directories are below `base`, which AFR_MAIN removes, also when a test has died.
  */
 #ifndef TESTS_AFR_RIG_H
 #define TESTS_AFR_RIG_H
@@ -36,6 +36,7 @@ static struct rig r;
 static struct afr *afr;
 static struct script *b[BRICKS];
 static struct cable *c[BRICKS];
+static int place_of[BRICKS];		/* in the view; a witness has one, too */
 static char base[128], set[192];	/* of all sets; of this one */
 static uint64_t starts;			/* each has a seed, and a client id, of its own */
 static const struct xlator_type *types[3];
@@ -88,6 +89,7 @@ static inline void by_place(void)
 
 		if (!xl || xl->type != &cable_type)
 			continue;
+		place_of[nr] = place;
 		c[nr] = xl->priv;
 		b[nr++] = xl->children[0]->children[0]->priv;
 	}
@@ -128,6 +130,7 @@ static inline void up_as(int nr, const char *options, bool witness)
 		b[i] = script_of(&r, name);
 		name[0] = 'c';
 		c[i] = graph_find(r.g, name)->priv;
+		place_of[i] = i;
 	}
 }
 
@@ -189,18 +192,18 @@ static inline int afr_main(const char *name, const TTest *const *tests, size_t n
 
 /* ---- who is what ---- */
 
-static inline enum view_role role(int place)
+static inline enum view_role role(int i)
 {
-	return afr->view.brick[place].role;
+	return afr->view.brick[place_of[i]].role;
 }
-#define is_full(place) (afr->view_name && role(place) == VIEW_FULL)
-#define is_joining(place) (role(place) == VIEW_JOINING)
-#define is_absent(place) (role(place) == VIEW_ABSENT)
+#define is_full(i) (afr->view_name && role(i) == VIEW_FULL)
+#define is_joining(i) (role(i) == VIEW_JOINING)
+#define is_absent(i) (role(i) == VIEW_ABSENT)
 
-/* The brick at this place is healed, and a member again. */
-static inline void wait_full(int place)
+/* b[i] is healed, and a member again. */
+static inline void wait_full(int i)
 {
-	until(is_full(place) && is_quiet());
+	until(is_full(i) && is_quiet());
 }
 
 /* A line of the statedump, without its key; "" */
@@ -224,10 +227,10 @@ static inline const char *dumped(const char *volume, const char *key)
 	return line;
 }
 
-/* A number that features/replica of this place dumps. */
-static inline unsigned long replica_number(int place, const char *key)
+/* A number that the features/replica above b[i] dumps. */
+static inline unsigned long replica_number(int i, const char *key)
 {
-	return strtoul(dumped(c[place]->xl->children[0]->name, key), NULL, 10);
+	return strtoul(dumped(c[i]->xl->children[0]->name, key), NULL, 10);
 }
 
 /* ---- operations ---- */
@@ -265,20 +268,20 @@ static inline int do_stat(void)
 
 /* ---- what is left ---- */
 
-/* How many items the brick at `place` may lack, as home knows. */
-static inline unsigned lacked(int place)
+/* How many items b[i] may lack, as home knows. */
+static inline unsigned lacked(int i)
 {
 	_cleanup_buf_ struct buf *nothing = buf_new(0);
 	struct answer a;
 
-	rig_call_below(c[afr->child[afr->home].place]->xl, &a, FOP_replicate, &(struct replicate_args){
+	rig_call_below(afr->xl->children[afr->home], &a, FOP_replicate, &(struct replicate_args){
 		.inode = inode_root(r.g->inodes), .what = REPL_STATUS, .request = nothing });
 	rig_wait(&r, &a);
 	struct repl_status s;
 	struct wire w = repl_reader(a.reply.replicate.answer);
 	repl_get_status(&w, &s);
 	answer_drop(&a);
-	return (unsigned)s.lacked[place];
+	return (unsigned)s.lacked[place_of[i]];
 }
 
 /* Nothing is left of any change: neither entries nor doubts nor items that somebody lacks. */

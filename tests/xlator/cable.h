@@ -18,6 +18,7 @@ struct cable_call {
 	LIST_ENTRY(cable_call) link;
 	struct frame *f;		/* of who asks; NULL: it was cut */
 	struct frame *root;		/* on the brick; NULL: it never came there */
+	bool cancelled;
 };
 
 struct cable {
@@ -181,6 +182,23 @@ static void cable_event(struct xlator *xl, int child, enum xl_event what, void *
 		xl_notify(xl, what, data);
 }
 
+/* As protocol/server: who waits on the brick gives up. */
+static void cable_stop(struct xlator *xl)
+{
+	struct cable *cable = xl->priv;
+	struct cable_call *c = LIST_FIRST(&cable->calls);
+
+	while (c) {
+		if (c->root && !c->cancelled) {
+			c->cancelled = true;
+			call_cancel(c->root);
+			c = LIST_FIRST(&cable->calls);
+		} else {
+			c = LIST_NEXT(c, link);
+		}
+	}
+}
+
 static int cable_init(struct xlator *xl)
 {
 	((struct cable *)xl->priv)->xl = xl;
@@ -190,7 +208,7 @@ static int cable_init(struct xlator *xl)
 static const struct xlator_type cable_type = {
 	.abi = XLATOR_ABI, .name = "test/cable", .help = "can be cut",
 	.min_children = 1, .max_children = 1, .priv_size = sizeof(struct cable), .frame_size = sizeof(struct cable_call *),
-	.init = cable_init, .event = cable_event, .fops = { .any = cable_any },
+	.init = cable_init, .stop = cable_stop, .event = cable_event, .fops = { .any = cable_any },
 };
 
 #endif

@@ -112,6 +112,11 @@ static void child_answer(struct script *s, struct frame *f, int ret)
 		return fail(f, ret);
 	if (s->effect)
 		s->effect(s, f);
+	if (s->carry_out) {
+		memset(&reply, 0, sizeof reply);
+		ret = s->carry_out(s, f, &reply);
+		return ret < 0 ? fail(f, ret) : unwind_any(f, ret, &reply);
+	}
 	if (op == FOP_getxattr && !s->reply[op].getxattr.value)
 		return child_getxattr(s, f);
 	if (op == FOP_setxattr) {

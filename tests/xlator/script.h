@@ -67,6 +67,8 @@ struct script {
 	uint32_t nr_log, cancels;
 	/* Called when a call is carried out (not when it fails); may be NULL. */
 	void (*effect)(struct script *s, struct frame *f);
+	/* The same, and it answers: returns what f is answered with, and fills in the reply.  Instead of ret and reply. */
+	int (*carry_out)(struct script *s, struct frame *f, union fop_reply *reply);
 	void *ctx;
 };
 

@@ -4,7 +4,8 @@ SCRIPT_CFLAGS = $(UNIT_CFLAGS) -Wno-unused-parameter -DXLATOR_BUILD_DIR='"$(abs_
 
 SCRIPT_TESTS = tests/unit/test_call tests/unit/test_inode tests/unit/test_graph tests/unit/test_xlator \
 	tests/xlator/test_locks tests/xlator/test_small
-AFR_TESTS = tests/xlator/test_afr tests/xlator/test_afr_away tests/xlator/test_afr_doubt tests/xlator/test_afr_ops
+AFR_TESTS = tests/xlator/test_afr tests/xlator/test_afr_away tests/xlator/test_afr_doubt tests/xlator/test_afr_ops \
+	tests/xlator/test_afr_random
 check_PROGRAMS += $(SCRIPT_TESTS) $(AFR_TESTS)
 TESTS += $(SCRIPT_TESTS) $(AFR_TESTS)
 

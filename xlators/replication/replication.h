@@ -159,7 +159,8 @@ enum repl_what {
 	REPL_ACCEPT,
 	/* struct view, which the caller knows to be decided / - */
 	REPL_INSTALL,
-	/* u32 n, n times: u64 txn of the caller, u32 mask of joining bricks that did not execute it / - */
+	/* u32 n, n times: u64 txn of the caller, u32 mask of joining bricks that did not execute it, or REPL_GIVEN_UP: the
+	 * caller has given it up, and it is in doubt / - */
 	REPL_COMMIT,
 
 	/* Settling and healing; keys: u32 n, n keys; owner: identity.client with u64 token. */
@@ -196,6 +197,7 @@ enum repl_what {
 	REPL_CLIENT,
 	REPL_WHAT_COUNT
 };
+#define REPL_GIVEN_UP UINT32_MAX
 enum { REPL_LIST_LACKED, REPL_LIST_DOUBTS };
 enum { REPL_CLIENT_LOST, REPL_CLIENT_BACK, REPL_CLIENT_ENDED };
 

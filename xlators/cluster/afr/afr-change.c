@@ -231,6 +231,12 @@ static void law_drop(struct frame *f)
 
 static void change_fail(struct frame *f, int err)
 {
+	struct afr *afr = f->xl->priv;
+	struct afr_local *local = frame_data(f);
+
+	/* It may be on some members and not on others: whoever meets it next settles it. */
+	if (local->begun)
+		afr_commit_add(afr, afr->full | afr->joining, local->id.txn, REPL_GIVEN_UP, true);
 	law_drop(f);
 	drop_keys(f);
 	afr_fail(f, err);
@@ -241,6 +247,7 @@ static void change_wait(struct frame *f)
 	struct afr *afr = f->xl->priv;
 
 	law_drop(f);
+	((struct afr_local *)frame_data(f))->begun = true;
 	afr->nr_again++;
 	afr_wait(f, change_begin);
 }
@@ -466,7 +473,7 @@ static void home_done(struct frame *f, int child, int ret, const void *reply)
 	if (ret >= 0) {
 		local->law.ret = ret;
 		reply_copy(&local->law.reply, f->op, reply);
-		local->has_law = local->was_done = true;
+		local->has_law = local->was_done = local->begun = true;
 		local->view = local->id.view;
 		local->id.grant = note >> 1;
 		local->id.stamp_ns = stamp_of(f, reply);

@@ -3,8 +3,8 @@
  * afr-commit.c - telling the bricks which changes all members have executed, so that they can forget them: many at once, after some
  * milliseconds, or at once when somebody waits.
  *
- * A commit is told until the brick has answered, or has another connection: a brick that was away asks for nothing, and what is
- * left there goes by the rules of a change that nobody finished.
+ * A commit is told until the brick has answered, over however many connections: what it has executed, and is not told about, is
+ * in the way of others, and of its promotion.
  */
 #include "afr.h"
 
@@ -36,11 +36,15 @@ static void arm(struct afr *afr)
 static void told(struct frame *f, int child, int ret, const struct replicate_reply *reply)
 {
 	struct afr *afr = f->xl->priv;
+	struct afr_child *c = &afr->child[child];
+	const struct told *t = frame_data(f);
 
-	afr->child[child].committing = NULL;
+	c->committing = NULL;
+	for (uint32_t i = 0; (ret == -ENOTCONN || ret == -ENOMEM) && i < t->nr && c->nr_commits < AFR_COMMITS; i++)
+		c->commit[c->nr_commits++] = t->commit[i];
 	call_end(f);
 	xl_busy(afr->xl, -1);
-	if (afr->child[child].nr_commits)
+	if (c->nr_commits && c->up)
 		arm(afr);
 }
 
@@ -49,7 +53,7 @@ static void tell(struct afr *afr, int child)
 	struct afr_child *c = &afr->child[child];
 	struct identity id = { .client = afr->xl->graph->client_id, .view = afr->view_name };
 
-	if (!c->nr_commits || c->committing)
+	if (!c->nr_commits || c->committing || !c->up)
 		return;
 	struct frame *f = call_new(afr->xl, &id, sizeof(struct told));
 	if (!f)
@@ -77,9 +81,9 @@ void afr_commit_timer(struct timer *t)
 	afr_commit_all((struct afr *)((char *)t - offsetof(struct afr, commit_timer)));
 }
 
-void afr_commit_forget(struct afr *afr, int child)
+void afr_commit_again(struct afr *afr)
 {
-	afr->child[child].nr_commits = 0;
+	arm(afr);
 }
 
 void afr_commit_add(struct afr *afr, uint64_t children, uint64_t txn, uint32_t missing, bool now)

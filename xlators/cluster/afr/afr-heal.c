@@ -418,15 +418,27 @@ static void list(struct frame *f)
 	send(f, h->source, REPL_LIST, 16, put_list, listed);
 }
 
-static void heal_begin(struct afr *afr)
+/* Who can be healed now; -1: nobody. */
+static int find_target(const struct afr *afr)
 {
-	struct identity id = { .client = afr->xl->graph->client_id, .view = afr->view_name };
 	uint64_t up = 0;
 
 	for (int i = 0; i < afr->xl->nr_children; i++)
 		if (afr->child[i].up && (afr->joining & afr_bit(i)))
 			up |= afr_bit(i);
-	if (!up || afr->home < 0 || afr->healing || afr->stopping || !afr->self_heal)
+	if (afr->home < 0 || afr->healing || afr->stopping || !afr->self_heal)
+		return -1;
+	/* In turn: home seals only when none of them lacks anything. */
+	uint64_t next = up & ~(afr_bit(afr->heal_last) | (afr_bit(afr->heal_last) - 1));
+	return afr_lowest(next ? next : up);
+}
+
+static void heal_begin(struct afr *afr)
+{
+	struct identity id = { .client = afr->xl->graph->client_id, .view = afr->view_name };
+	int target = find_target(afr);
+
+	if (target < 0)
 		return;
 	struct frame *f = call_new(afr->xl, &id, sizeof(struct heal *));
 	struct heal *h = f ? calloc(1, sizeof *h) : NULL;
@@ -440,7 +452,7 @@ static void heal_begin(struct afr *afr)
 	xl_busy(afr->xl, 1);
 	h->view = afr->view_name;
 	h->home = afr->home;
-	h->target = afr_lowest(up);
+	h->target = afr->heal_last = target;
 	h->place = afr->child[h->target].place;
 	h->sources = afr->members;
 	afr_settle(afr);
@@ -449,6 +461,6 @@ static void heal_begin(struct afr *afr)
 
 void afr_heal_wanted(struct afr *afr)
 {
-	if (!timer_active(&afr->heal_timer) && !afr->healing && !afr->stopping)
+	if (!timer_active(&afr->heal_timer) && find_target(afr) >= 0)
 		timer_start(&afr->heal_timer, xl_loop(afr->xl), 0, heal_again);
 }

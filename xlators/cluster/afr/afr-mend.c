@@ -255,12 +255,38 @@ static void meta_cut(struct frame *f)
 	wind_truncate(f, m->to, &(struct truncate_args){ .inode = m->inode, .size = m->item.chunk }, cut);
 }
 
+static void landfill_looked(struct frame *f, int child, int ret, const struct lookup_reply *reply)
+{
+	const struct mend *m = mend_of(f);
+	bool only = ret >= 0 && gfid_equal(&reply->attr.gfid, &m->want.gfid) && (S_ISDIR(m->want.mode) || m->want.nlink == 1);
+
+	mend_end(f, only ? 0 : ret < 0 && !is_absent(ret) ? ret : -EAGAIN);
+}
+
+/* The brick does not have the object.  What home keeps in its landfill only will not get a name there; else that is to be mended first. */
+static void meta_of_absent(struct frame *f)
+{
+	struct mend *m = mend_of(f);
+	struct inode *landfill = inode_get(xl_inodes(f->xl), &gfid_landfill, S_IFDIR);
+	char *name = frame_alloc(f, GFID_STR);
+
+	if (landfill && name) {
+		gfid_str(&m->want.gfid, name);
+		wind_lookup(f, m->from, &(struct lookup_args){ .parent = landfill, .name = name }, landfill_looked);
+	} else {
+		mend_end(f, -ENOMEM);
+	}
+	inode_unref(landfill);
+}
+
 static void have_stat(struct frame *f, int child, int ret, const struct stat_reply *reply)
 {
 	struct mend *m = mend_of(f);
 
+	if (is_absent(ret) && m->want.nlink)
+		return meta_of_absent(f);
 	if (ret < 0)		/* without a name at home it will not get one */
-		return mend_end(f, is_absent(ret) ? (m->want.nlink ? -EAGAIN : 0) : ret);
+		return mend_end(f, is_absent(ret) ? 0 : ret);
 	m->have = reply->attr;
 	meta_cut(f);
 }

@@ -149,8 +149,7 @@ void afr_adopt(struct afr *afr, const struct view *v)
 			    v->quorum, afr_quorum(afr->xl));
 		afr->told_quorum = true;
 	}
-	if (afr->joining)
-		afr_heal_wanted(afr);
+	afr_heal_wanted(afr);
 	afr_held_bring(afr);
 	afr_wake(afr);
 }
@@ -528,6 +527,7 @@ static void look(struct afr *afr)
 		return (void)begin(afr);
 	if (install_one(afr) || begin_anew(afr) || evict(afr) || promote(afr) || join(afr))
 		return;
+	afr_heal_wanted(afr);		/* who joins may have been away */
 	afr->stuck = 0;			/* what could not be decided need not be any more */
 	afr_wake(afr);
 }
@@ -603,6 +603,7 @@ void afr_event(struct xlator *xl, int child, enum xl_event what, void *data)
 		c->epoch++;
 		c->reason[0] = '\0';
 		afr_held_lost(afr, child);
+		afr_commit_again(afr);
 		break;
 	case XL_CHILD_DOWN:
 	case XL_CHILD_FAILED:

@@ -21,7 +21,7 @@ enum {
 
 struct afr_commit {
 	uint64_t txn;
-	uint32_t missing;		/* places that join and did not execute it */
+	uint32_t missing;		/* places that join and did not execute it; REPL_GIVEN_UP */
 };
 
 struct afr_child {
@@ -78,6 +78,7 @@ struct afr {
 	uint32_t heal_failures;
 	uint32_t heal_refused;		/* attempts, one after the other, in which the brick refused something */
 	bool heal_told;
+	int heal_last;			/* child */
 	struct timer start_timer, retry_timer, commit_timer, heal_timer;
 	bool told_up, told_failed, waited, stopping;
 
@@ -123,6 +124,7 @@ struct afr_local {
 	int first_error;
 	uint64_t locked;		/* lk: children that have it */
 	bool failed;			/* sync: the others could not note who failed */
+	bool begun;			/* a change that some brick may have executed */
 };
 
 static inline uint64_t afr_bit(int child)
@@ -197,7 +199,8 @@ bool afr_refused(struct frame *f, int child, int ret);
 void afr_commit_add(struct afr *afr, uint64_t children, uint64_t txn, uint32_t missing, bool now);
 void afr_commit_all(struct afr *afr);
 void afr_commit_timer(struct timer *t);
-void afr_commit_forget(struct afr *afr, int child);
+/* A child is back: what it was not told is told now. */
+void afr_commit_again(struct afr *afr);
 
 /* afr-fd.c */
 int afr_fds_of(const struct frame *f, struct fd *fds[2]);

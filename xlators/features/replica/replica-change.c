@@ -51,6 +51,8 @@ void replica_commit(struct replica *r, uint64_t client, uint64_t txn, uint32_t m
 
 	if (!e || e->slot->state == SLOT_DOUBT)
 		return;			/* whoever settles it will know more */
+	if (missing == REPL_GIVEN_UP)
+		return journal_doubt(r, e);
 	r->nr_commits++;
 	if (e->executing) {
 		e->commit_then = true;

@@ -64,12 +64,10 @@ static void ended(struct replica *r, uint64_t id)
 		next = TAILQ_NEXT(e, link);
 		if (e->slot->client != id || !e->slot->txn)
 			continue;
-		if (e->slot->nr_keys || e->executing) {
+		if (e->slot->nr_keys || e->executing)
 			journal_doubt(r, e);
-		} else {
-			r->nr_settled--;
+		else
 			journal_drop(r, e);
-		}
 	}
 	settle_owners_end(r, id);
 }
@@ -112,7 +110,7 @@ void replica_client(struct frame *f)
 		if (c)
 			c->connected = false;
 		/* Its heals are taken over by somebody else. */
-		settle_owners_end(r, id);
+		settle_lost(r, id);
 		keys_wake(r);
 	} else {
 		ended(r, id);

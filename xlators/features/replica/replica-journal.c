@@ -46,6 +46,12 @@ static void use(struct replica *r, struct entry *e)
 		keys_take(r, &e->ref[i], &e->slot->key[i], e, NULL);
 }
 
+/* All members have it; it is kept for its client, which may ask. */
+static bool is_settled(const struct slot *s)
+{
+	return s->state == SLOT_DONE && !s->nr_keys;
+}
+
 /* What an earlier life of this process has left. */
 static void recover(struct replica *r, struct entry *e)
 {
@@ -64,6 +70,7 @@ static void recover(struct replica *r, struct entry *e)
 		r->nr_doubts++;
 	else
 		client_recovered(r, s->client);
+	r->nr_settled += is_settled(s);
 }
 
 static int map_file(struct replica *r)
@@ -185,7 +192,7 @@ void journal_doubt(struct replica *r, struct entry *e)
 		e->doubt_then = true;
 		return;
 	}
-	if (e->slot->state == SLOT_DOUBT)
+	if (e->slot->state == SLOT_DOUBT || is_settled(e->slot))
 		return;
 	e->slot->state = SLOT_DOUBT;
 	r->nr_doubts++;
@@ -197,6 +204,7 @@ void journal_drop(struct replica *r, struct entry *e)
 	assert(!e->executing);
 	if (e->slot->state == SLOT_DOUBT)
 		r->nr_doubts--;
+	r->nr_settled -= is_settled(e->slot);
 	__atomic_store_n(&e->slot->state, SLOT_FREE, __ATOMIC_RELEASE);
 	for (int i = 0; i < e->slot->nr_keys; i++)
 		keys_drop(r, &e->ref[i]);

@@ -86,6 +86,20 @@ static bool is_busy(struct replica *r, const struct repl_key *key, bool impatien
 	return busy;
 }
 
+void settle_lost(struct replica *r, uint64_t client)
+{
+	struct waiter *w, *next;
+
+	settle_owners_end(r, client);
+	for (w = TAILQ_FIRST(&r->waiters); w; w = next) {
+		next = TAILQ_NEXT(w, link);
+		if (w->again == settle_own && frame_identity(w->frame)->client == client) {
+			frame_on_cancel(w->frame, NULL);
+			keys_cancel(w->frame);
+		}
+	}
+}
+
 static struct owner *owner_new(struct replica *r, const struct repl_key *keys, uint32_t nr)
 {
 	struct owner *o = calloc(1, sizeof *o);

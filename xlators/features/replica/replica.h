@@ -190,7 +190,7 @@ void keys_cancel(struct frame *f);
 void replica_change(struct frame *f);
 void replica_read(struct frame *f);
 void replica_imposed(struct frame *f);
-/* The txn of the client has been executed by all members, but for the joining ones in `missing`. */
+/* The txn of the client has been executed by all members, but for the joining ones in `missing`; or REPL_GIVEN_UP. */
 void replica_commit(struct replica *r, uint64_t client, uint64_t txn, uint32_t missing);
 /* Notes that those which are not full, but us, lack the items of an entry.  Nobody waits for it. */
 void replica_note_lacking(struct replica *r, const struct slot *s, uint32_t mask);
@@ -222,6 +222,8 @@ void settle_lacks(struct frame *f);
 bool settle_owns(const struct replica *r, uint64_t client, uint64_t grant);
 /* All that this client owns is free; 0: of all clients. */
 void settle_owners_end(struct replica *r, uint64_t client);
+/* Its connection is: also what it waits for it will not have, since nobody would hear of it. */
+void settle_lost(struct replica *r, uint64_t client);
 
 /* replica-view.c */
 void replica_view_status(struct frame *f);
