@@ -500,19 +500,6 @@ static void home_send(struct frame *f)
 	wind_any(f, local->home, home_done);
 }
 
-/* Full members that are not there keep everything from being done: out with them. */
-static bool members_are_here(struct afr *afr)
-{
-	uint32_t missing = afr_missing(afr, VIEW_FULL);
-
-	for (uint32_t left = missing; left; left &= left - 1) {
-		int place = __builtin_ctz(left), child = afr->at[place];
-
-		afr_unwant(afr, place, child >= 0 && afr->child[child].reason[0] ? afr->child[child].reason : "not connected");
-	}
-	return !missing;
-}
-
 static void change_begin(struct frame *f)
 {
 	struct afr *afr = f->xl->priv;
@@ -526,7 +513,7 @@ static void change_begin(struct frame *f)
 		return afr_wait(f, change_begin);
 	if (afr->looking || afr->proposing || afr->settling || !afr->view_name)
 		return afr_wait(f, change_begin);
-	if (!members_are_here(afr)) {
+	if (!afr_members_are_here(afr)) {
 		afr_wait(f, change_begin);
 		return afr_look(afr);
 	}

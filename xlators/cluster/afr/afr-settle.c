@@ -446,6 +446,12 @@ void afr_settle(struct afr *afr)
 
 	if (afr->settling || afr->stopping || afr->home < 0)
 		return;
+	/* A doubt ends when all full members have it (R_SPREAD), not only those that are here. */
+	if (!afr_members_are_here(afr)) {
+		if (!timer_active(&afr->retry_timer))
+			timer_start(&afr->retry_timer, xl_loop(afr->xl), 0, afr_retry);
+		return;
+	}
 	struct frame *f = call_new(afr->xl, &id, sizeof(struct settle *));
 	struct settle *s = f ? calloc(1, sizeof *s) : NULL;
 	if (!s) {

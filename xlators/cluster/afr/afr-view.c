@@ -477,6 +477,18 @@ void afr_unwant(struct afr *afr, int place, const char *why)
 	*which |= bit;
 }
 
+bool afr_members_are_here(struct afr *afr)
+{
+	uint32_t missing = afr_missing(afr, VIEW_FULL);
+
+	for (uint32_t left = missing; left; left &= left - 1) {
+		int place = __builtin_ctz(left), child = afr->at[place];
+
+		afr_unwant(afr, place, child >= 0 && afr->child[child].reason[0] ? afr->child[child].reason : "not connected");
+	}
+	return !missing;
+}
+
 /* ---- looking ---- */
 
 /* The newest view that somebody has; two that came apart: -1. */

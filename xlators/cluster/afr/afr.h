@@ -156,6 +156,8 @@ void afr_look(struct afr *afr);
 void afr_view_doubtful(struct afr *afr, int child);
 /* An operation needs the brick at this place to be out of the view. */
 void afr_unwant(struct afr *afr, int place, const char *why);
+/* Full members that are not there keep changes from being done: out with them (afr_look), if it is false. */
+bool afr_members_are_here(struct afr *afr);
 /* Places with this role at which no child is up. */
 uint32_t afr_missing(const struct afr *afr, enum view_role role);
 /* f waits for another view, or for the end of settling; then again(f). */
