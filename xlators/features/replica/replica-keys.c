@@ -73,6 +73,7 @@ static void wake(struct task *t)
 		if (is_last)
 			break;
 	}
+	xl_busy(r->xl, -1);
 }
 
 void keys_wake(struct replica *r)
@@ -80,6 +81,7 @@ void keys_wake(struct replica *r)
 	if (r->waking || TAILQ_EMPTY(&r->waiters))
 		return;
 	r->waking = true;
+	xl_busy(r->xl, 1);		/* who waits may be cancelled before, and we be freed */
 	r->wake_task.run = wake;
 	loop_post(xl_loop(r->xl), &r->wake_task);
 }
