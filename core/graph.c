@@ -588,6 +588,21 @@ int graph_start(struct graph *g)
 	return 0;
 }
 
+void graph_leave(struct graph *g)
+{
+	for (uint32_t i = g->nr_xlators; i-- > 0; )
+		if (g->xlators[i]->started && g->xlators[i]->type->leave)
+			g->xlators[i]->type->leave(g->xlators[i]);
+}
+
+bool graph_leaving(const struct graph *g)
+{
+	for (uint32_t i = 0; i < g->nr_xlators; i++)
+		if (g->xlators[i]->leaving)
+			return true;
+	return false;
+}
+
 void graph_stop(struct graph *g)
 {
 	for (uint32_t i = g->nr_xlators; i-- > 0; ) {

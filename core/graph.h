@@ -59,6 +59,9 @@ int graph_init(struct graph *g);
 /* The name of the volume whose init runs now, or NULL: for reports of crashes. */
 extern const char *volatile graph_initialising;
 int graph_start(struct graph *g);
+/* The process will end: whoever outside is to know it first is told; the loop goes on until graph_leaving() is false, or patience ends. */
+void graph_leave(struct graph *g);
+bool graph_leaving(const struct graph *g);
 void graph_stop(struct graph *g);
 bool graph_idle(const struct graph *g);
 void graph_free(struct graph *g);		/* takes NULL */

@@ -126,6 +126,7 @@ enum xl_event {			/* upwards unless said otherwise */
 	XL_CHILD_FAILED,	/* it will not, until somebody changes something (auth rejected, no such volume); data: const char *reason */
 	XL_INVALIDATE,		/* data: struct inode *, what was cached about it is no longer valid */
 	XL_WANTS_GROUPS,	/* a storage below checks permissions: calls are to bring the supplementary groups */
+	XL_LEAVING,		/* the child will be stopped in a moment: who can do without it should begin to */
 	XL_UNMOUNTED,		/* somebody ended the mount (umount): the process has nothing left to do */
 };
 
@@ -144,6 +145,9 @@ struct xlator_type {
 	int  (*init)(struct xlator *xl);
 	/* Begin: connect, listen, tell XL_CHILD_UP.  Children were started before.  0 or -errno after xl_error(). */
 	int  (*start)(struct xlator *xl);
+	/* The process is about to end in good order: tells those outside who are to know first; xl->leaving until they do.
+	 * Nobody waits for long. */
+	void (*leave)(struct xlator *xl);
 	/* Stop taking work, close; parents were stopped before.  Pending calls are answered.
 	 * The graph waits (bounded) for xl_busy() users to finish. */
 	void (*stop)(struct xlator *xl);
@@ -209,6 +213,7 @@ struct xlator {
 	void *handle;			/* of dlopen */
 	bool up;			/* the last XL_CHILD_UP or DOWN that it told */
 	bool inited, started;
+	bool leaving;			/* type->leave has something to wait for */
 	bool well_set;			/* each option by itself was right */
 	uint32_t busy;			/* xl_busy */
 };

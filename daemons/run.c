@@ -27,7 +27,7 @@
 /* How long a mount that is up waits for bricks that have said nothing yet. */
 enum { SETTLE_MS = 2000 };
 /* How long the end waits for what is under way. */
-enum { STOP_MS = 10000, STOP_STEP_MS = 10 };
+enum { LEAVE_MS = 1000, STOP_MS = 10000, STOP_STEP_MS = 10 };
 
 enum brick_state { BRICK_SILENT, BRICK_UP, BRICK_DOWN, BRICK_FAILED };
 
@@ -365,6 +365,9 @@ static void end(struct process *p)
 	if (p->graph) {
 		p->graph->on_notify = NULL;
 		p->graph->diag = NULL;
+		graph_leave(p->graph);
+		for (int ms = 0; graph_leaving(p->graph) && ms < LEAVE_MS; ms += STOP_STEP_MS)
+			loop_run_until(p->loop, &never, STOP_STEP_MS);
 		graph_stop(p->graph);
 		for (int ms = 0; !graph_idle(p->graph) && ms < STOP_MS; ms += STOP_STEP_MS)
 			loop_run_until(p->loop, &never, STOP_STEP_MS);

@@ -161,6 +161,7 @@ note "a new set waits for all its bricks"
 expect 1 'two: cannot connect' glusterfs -f "$TMP/mirror.vol" "$TMP/mnt"
 brick two
 start_mount mnt "$TMP/mirror.vol" "$TMP/mnt" -L DEBUG || die "no mirror"
+mnt=$pid
 start_mount other "$TMP/mirror2.vol" "$TMP/other" -L DEBUG --attr-timeout=0 --entry-timeout=0 || die "no second mount"
 other=$pid
 
@@ -259,6 +260,28 @@ expect 0 '^free free free free free$' python3 "$TMP/try.py" "$TMP/other/locked"
 check test "$(cat "$TMP/mnt/locked")" = LOCKed
 brick one
 must_be_equal mnt "one was away while a lock was given back"
+
+note "a brick that is stopped in good order knows that it is behind: the other one alone, then it alone, is no fork"
+echo before >"$TMP/mnt/planned"
+must_be_equal mnt before
+kill -TERM "${pids[two]}"
+must_wait_for 10 dead "${pids[two]}"
+check view_is mnt 'absent 1$'
+check grep -q 'two is out: it is being stopped' "$TMP/mnt.log"
+echo after >"$TMP/mnt/planned"
+umount "$TMP/mnt" "$TMP/other"
+must_wait_for 20 dead "$mnt"
+must_wait_for 20 dead "$other"
+kill_brick one
+brick two
+expect error 'one: .*refused' glusterfs --mount-timeout=4 -f "$TMP/mirror.vol" "$TMP/mnt"
+check not_mounted "$TMP/mnt"
+brick one
+start_mount mnt "$TMP/mirror.vol" "$TMP/mnt" -L DEBUG || die "no mirror"
+start_mount other "$TMP/mirror2.vol" "$TMP/other" -L DEBUG --attr-timeout=0 --entry-timeout=0 || die "no second mount"
+other=$pid
+check test "$(cat "$TMP/mnt/planned")" = after
+must_be_equal mnt "two was stopped while something changed"
 
 note "a client that is killed leaves nothing in doubt that stays"
 (work "$TMP/other" victim || :) >/dev/null 2>&1 &

@@ -62,7 +62,7 @@ enum {				/* features of a server */
 	PROTOCOL_WANTS_GROUPS = 1,	/* permissions are checked there: who calls, with all his groups? */
 };
 
-enum { PROTOCOL_EVENT_UP = 1, PROTOCOL_EVENT_DOWN, PROTOCOL_EVENT_INVALIDATE };
+enum { PROTOCOL_EVENT_UP = 1, PROTOCOL_EVENT_DOWN, PROTOCOL_EVENT_INVALIDATE, PROTOCOL_EVENT_LEAVING };
 
 /* What a client says of itself.  Strings are never NULL after hello_read(); "" is "not given". */
 struct hello {

@@ -195,6 +195,8 @@ enum repl_what {
 
 	/* From protocol/server of this process only: u64 client, u8 REPL_CLIENT_* / - */
 	REPL_CLIENT,
+	/* Likewise: - / -, when the brick is out of the view, or nobody is there to take it out */
+	REPL_LEAVE,
 	REPL_WHAT_COUNT
 };
 #define REPL_GIVEN_UP UINT32_MAX

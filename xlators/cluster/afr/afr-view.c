@@ -439,7 +439,7 @@ static bool join(struct afr *afr)
 	for (; absent; absent &= absent - 1) {
 		int place = __builtin_ctz(absent), child = afr->at[place];
 
-		if (child < 0 || !afr->child[child].up || !afr->child[child].known)
+		if (child < 0 || !afr->child[child].up || !afr->child[child].known || afr->child[child].leaving)
 			continue;
 		v.brick[place].role = VIEW_JOINING;
 		v.brick[place].incarnation = afr->child[child].status.incarnation;
@@ -611,11 +611,16 @@ void afr_event(struct xlator *xl, int child, enum xl_event what, void *data)
 	switch (what) {
 	case XL_CHILD_UP:
 		c->heard = c->up = true;
-		c->failed = c->known = false;
+		c->failed = c->known = c->leaving = false;
 		c->epoch++;
 		c->reason[0] = '\0';
 		afr_held_lost(afr, child);
 		afr_commit_again(afr);
+		break;
+	case XL_LEAVING:
+		c->leaving = true;
+		if (c->place >= 0 && ((afr->full | afr->joining) & afr_bit(child)))
+			afr_unwant(afr, c->place, "it is being stopped");
 		break;
 	case XL_CHILD_DOWN:
 	case XL_CHILD_FAILED:

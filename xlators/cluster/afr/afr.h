@@ -28,6 +28,7 @@ struct afr_child {
 	bool up;			/* it serves */
 	bool heard;			/* it has been up, down or failed since the start */
 	bool failed;			/* it will not come up by itself */
+	bool leaving;			/* its process is being stopped */
 	bool asking, known;		/* its status: on the way; there */
 	uint32_t epoch;			/* counts its ups and downs */
 	struct repl_status status;

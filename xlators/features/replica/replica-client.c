@@ -24,6 +24,16 @@ bool client_connected(struct replica *r, uint64_t id)
 	return c && c->connected;
 }
 
+bool client_any_connected(const struct replica *r)
+{
+	const struct client *c;
+
+	LIST_FOREACH(c, &r->clients, link)
+		if (c->connected && c->heard)
+			return true;
+	return false;
+}
+
 bool client_known(struct replica *r, uint64_t id)
 {
 	return find(r, id) != NULL;

@@ -7,7 +7,7 @@
  */
 #include "replica.h"
 
-enum { SEAL_MS = 100 };
+enum { SEAL_MS = 100, LEAVE_MS = 700 };
 
 /* ---- status ---- */
 
@@ -72,6 +72,9 @@ static void doubt_everything(struct replica *r)
 			journal_doubt(r, e);
 }
 
+static bool is_needed(const struct replica *r);
+static void leave_answer(struct replica *r);
+
 void replica_view_adopt(struct replica *r, const struct view *v)
 {
 	struct entry *e;
@@ -87,6 +90,8 @@ void replica_view_adopt(struct replica *r, const struct view *v)
 	TAILQ_FOREACH(e, &r->entries, link)
 		e->opened_by = e->opened_grant = 0;
 	r->installing = true;
+	if (r->leaving && !is_needed(r))
+		leave_answer(r);
 	if (r->me < 0)
 		return;
 	if (r->view.brick[r->me].role != VIEW_FULL)
@@ -193,8 +198,44 @@ void replica_view_seal(struct frame *f)
 	timer_start(&r->seal_timer, xl_loop(r->xl), SEAL_MS, seal_over);
 }
 
+/* ---- leaving ---- */
+
+static bool is_needed(const struct replica *r)
+{
+	uint32_t in = view_mask(&r->view, VIEW_FULL) | view_mask(&r->view, VIEW_JOINING);
+
+	return r->me >= 0 && (in & 1u << r->me) && (view_mask(&r->view, VIEW_FULL) & ~(1u << r->me));
+}
+
+static void leave_answer(struct replica *r)
+{
+	struct frame *f = r->leaving;
+
+	r->leaving = NULL;
+	timer_stop(&r->leave_timer);
+	replica_answer_empty(f);
+}
+
+static void leave_over(struct timer *t)
+{
+	leave_answer((struct replica *)((char *)t - offsetof(struct replica, leave_timer)));
+}
+
+/* The last full member has nobody to leave to. */
+void replica_view_leave(struct frame *f)
+{
+	struct replica *r = f->xl->priv;
+
+	if (r->leaving || !is_needed(r) || !client_any_connected(r))
+		return replica_answer_empty(f);
+	r->leaving = f;
+	timer_start(&r->leave_timer, xl_loop(r->xl), LEAVE_MS, leave_over);
+}
+
 void replica_view_stop(struct replica *r)
 {
+	if (r->leaving)
+		leave_answer(r);
 	if (r->sealing)
 		seal_answer(r, -EBUSY);
 }

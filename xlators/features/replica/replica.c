@@ -88,13 +88,13 @@ static void replica_replicate(struct frame *f, const struct replicate_args *a)
 		[REPL_OPEN] = settle_open, [REPL_HISTORY] = settle_history, [REPL_ADOPT] = settle_adopt,
 		[REPL_CLEAR] = settle_clear, [REPL_YIELD] = settle_yield, [REPL_LIST] = settle_list,
 		[REPL_MENDED] = settle_mended, [REPL_LACKS] = settle_lacks, [REPL_SEAL] = replica_view_seal,
-		[REPL_CLIENT] = replica_client, [REPL_SYNC] = sync_all,
+		[REPL_CLIENT] = replica_client, [REPL_SYNC] = sync_all, [REPL_LEAVE] = replica_view_leave,
 	};
 	struct replica *r = f->xl->priv;
 
 	if (r->passive)
 		return fail(f, -ENOSYS);
-	if (!r->open && a->what == REPL_CLIENT)
+	if (!r->open && (a->what == REPL_CLIENT || a->what == REPL_LEAVE))
 		return replica_answer_empty(f);
 	int ret = r->open ? 0 : replica_begin(r);
 	if (ret < 0)

@@ -115,8 +115,9 @@ struct replica {
 	TAILQ_HEAD(waiters, waiter) waiters;
 	struct task wake_task;
 	bool waking;
+	struct frame *leaving;		/* answered when we are out of the view; NULL */
 	struct frame *sealing;		/* whose answer waits until nothing is under way any more */
-	struct timer seal_timer, orphan_timer, patience_timer;
+	struct timer leave_timer, seal_timer, orphan_timer, patience_timer;
 	bool orphans_over;		/* clients of an earlier life that did not come back will not */
 
 	uint64_t nr_changes, nr_replayed, nr_waited, nr_refused, nr_conflicts, nr_commits;
@@ -229,6 +230,7 @@ void settle_lost(struct replica *r, uint64_t client);
 void replica_view_status(struct frame *f);
 void replica_view_install(struct frame *f);
 void replica_view_seal(struct frame *f);
+void replica_view_leave(struct frame *f);
 /* Takes over what is in the register. */
 void replica_view_adopt(struct replica *r, const struct view *v);
 /* We are in the view, with this incarnation. */
@@ -241,6 +243,7 @@ void replica_view_drained(struct replica *r);
 /* replica-client.c */
 void replica_client(struct frame *f);
 bool client_connected(struct replica *r, uint64_t id);
+bool client_any_connected(const struct replica *r);
 /* The client has been heard of. */
 void client_seen(struct replica *r, uint64_t id);
 /* It has left entries in the journal, and we have not heard of it yet. */

@@ -262,6 +262,10 @@ static void heard_event(struct client *c, unsigned what, struct wire *w)
 			xl_notify(c->xl, XL_INVALIDATE, inode);
 		return;
 	}
+	if (what == PROTOCOL_EVENT_LEAVING) {
+		log_notice(c->xl->name, "%s is being stopped", client_server_name(c, name));
+		return xl_notify(c->xl, XL_LEAVING, NULL);
+	}
 	const char *text = wire_get_str(w);
 	c->server_up = what == PROTOCOL_EVENT_UP;
 	if (c->state != CLIENT_UP)

@@ -233,7 +233,7 @@ static int check_values(const struct session *s, enum fop_id op, union fop_args 
 			a->copy_file_range.length = 1 << 30;
 		return 0;
 	case FOP_replicate:		/* who comes and goes we say ourselves */
-		return a->replicate.what == REPL_CLIENT ? -EPERM : 0;
+		return a->replicate.what == REPL_CLIENT || a->replicate.what == REPL_LEAVE ? -EPERM : 0;
 	case FOP_lk:
 		return a->lk.cmd == LK_SETW && s->nr_lock_waits >= PROTOCOL_LOCK_WAITS ? -ENOLCK : 0;
 	default:

@@ -166,6 +166,46 @@ static void server_event(struct xlator *xl, int child, enum xl_event what, void 
 	}
 }
 
+/* ---- the end that was planned ---- */
+
+static void left(struct frame *root, int child, int ret, const struct replicate_reply *reply)
+{
+	struct server *sv = *(struct server **)frame_data(root);
+
+	call_end(root);
+	sv->xl->leaving = --sv->nr_leaving > 0;
+	xl_busy(sv->xl, -1);
+}
+
+/* Those who replicate the brick do without it from now on, before it is gone: it then knows that it is behind (features/replica). */
+static void server_leave(struct xlator *xl)
+{
+	struct server *sv = xl->priv;
+	struct session *s;
+	struct port *p;
+
+	LIST_FOREACH(s, &sv->sessions, link)
+		if (s->conn && !s->closing && send_event(s, PROTOCOL_EVENT_LEAVING, "", NULL) < 0)
+			session_close(s, -ENOMEM);
+	sv->nr_leaving++;		/* an answer at once is not the last one */
+	SLIST_FOREACH(p, &sv->ports, link) {
+		struct frame *root = call_new(&p->xl, NULL, sizeof(struct server *));
+		_cleanup_buf_ struct buf *none = buf_new(0);
+
+		if (!root || !none) {
+			if (root)
+				call_end(root);
+			continue;
+		}
+		*(struct server **)frame_data(root) = sv;
+		sv->nr_leaving++;
+		xl_busy(xl, 1);
+		wind_replicate(root, 0, &(struct replicate_args){ .inode = inode_root(xl_inodes(xl)), .what = REPL_LEAVE,
+								  .request = none }, left);
+	}
+	xl->leaving = --sv->nr_leaving > 0;
+}
+
 /* ---- the translator ---- */
 
 static int server_check(struct xlator *xl)
@@ -374,7 +414,7 @@ static const struct xlator_type server_xlator = {
 	.min_children = 1, .max_children = XL_MANY,
 	.priv_size = sizeof(struct server),
 	.options = server_options, .needs_above = "features/replica",
-	.check = server_check, .init = server_init, .start = server_start, .stop = server_stop, .fini = server_fini,
+	.check = server_check, .init = server_init, .start = server_start, .leave = server_leave, .stop = server_stop, .fini = server_fini,
 	.event = server_event, .dump = server_dump,
 };
 XLATOR_EXPORT(server_xlator);

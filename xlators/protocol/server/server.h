@@ -93,6 +93,7 @@ struct server {
 	SLIST_HEAD(, port) ports;
 	LIST_HEAD(, session) sessions;		/* attached, and those that are ending */
 	TAILQ_HEAD(, session) greeting;		/* oldest first */
+	uint32_t nr_leaving;		/* answers of bricks that are awaited before the end */
 	uint32_t nr_sessions, nr_greeting;
 	struct timer tick;
 	uint64_t bytes;				/* of all sessions */
