@@ -251,6 +251,11 @@ allow_no_errors()
 
 # ---- faults: each ends when what failed is there again (healed it is later) --------------------------------
 
+fault_none()
+{
+	goes_on $((4 * some)) c0 c1
+}
+
 fault_kill()
 {
 	mark

@@ -176,7 +176,8 @@ done
 
 note "healed without a writer: what was deleted, renamed, replaced, shortened meanwhile"
 mkdir -p "$TMP/mnt/h/dir/below" "$TMP/mnt/h/tree/a/b"
-for i in 1 2 3 4 5; do head -c 300000 /dev/urandom >"$TMP/mnt/h/f$i"; done
+for i in 1 2 3 4 5 6 7; do head -c 300000 /dev/urandom >"$TMP/mnt/h/f$i"; done
+ln "$TMP/mnt/h/f7" "$TMP/mnt/h/g7"
 echo x >"$TMP/mnt/h/tree/a/b/c"
 must_be_equal mnt before
 kill_brick one
@@ -184,6 +185,12 @@ rm "$TMP/mnt/h/f1"
 mv "$TMP/mnt/h/f2" "$TMP/mnt/h/f3"
 truncate -s 1000 "$TMP/mnt/h/f4" && truncate -s 200000 "$TMP/mnt/h/f4"
 printf y | dd of="$TMP/mnt/h/f5" bs=1 seek=150000 conv=notrunc status=none
+# written, cut before that, written again: what is known of the writes is older than what is known of the cut
+for i in 1 2; do
+	head -c 50000 "$TMP/mnt/h/f5" | dd of="$TMP/mnt/h/f6" bs=50000 seek=3 conv=notrunc status=none
+	[ "$i" = 2 ] || truncate -s 1000 "$TMP/mnt/h/f6"
+done
+mv "$TMP/mnt/h/f7" "$TMP/mnt/h/moved7"
 mv "$TMP/mnt/h/tree" "$TMP/mnt/h/dir/below/tree"
 mv "$TMP/mnt/h/dir" "$TMP/mnt/h/moved"
 rmdir "$TMP/mnt/h/moved/below/tree/none" 2>/dev/null

@@ -79,6 +79,7 @@ static struct inode *inode_of(struct frame *f, const struct attr *a)
 
 static void meta_times(struct frame *f);
 static void xattr_next(struct frame *f);
+static void mend_data(struct frame *f);
 
 /* Names that a brick keeps for itself, or that setattr sets. */
 static bool is_ours(const char *name)
@@ -221,38 +222,35 @@ static void meta_owner(struct frame *f)
 						       .valid = SET_UID | SET_GID }, owner_done);
 }
 
-static void grown(struct frame *f, int child, int ret, const struct truncate_reply *reply)
+/*
+ * It was cut to item.chunk meanwhile: what lies beyond is not what it was, and may have been written since, also by changes that this
+ * brick has executed.  So it is compared with home, never cut here.
+ */
+static void meta_tail(struct frame *f)
+{
+	struct mend *m = mend_of(f);
+
+	if (!S_ISREG(m->want.mode) || m->item.kind != ITEM_META || m->item.chunk >= m->want.size)
+		return meta_owner(f);
+	m->block = m->item.chunk / ITEM_BLOCK;
+	m->item.chunk = UINT64_MAX;
+	mend_data(f);
+}
+
+static void sized(struct frame *f, int child, int ret, const struct truncate_reply *reply)
 {
 	if (ret < 0)
 		return mend_end(f, ret);
-	meta_owner(f);
+	meta_tail(f);
 }
 
-static void meta_grow(struct frame *f)
+static void meta_size(struct frame *f)
 {
 	struct mend *m = mend_of(f);
 
 	if (!S_ISREG(m->want.mode) || m->have.size == m->want.size)
-		return meta_owner(f);
-	wind_truncate(f, m->to, &(struct truncate_args){ .inode = m->inode, .size = m->want.size }, grown);
-}
-
-static void cut(struct frame *f, int child, int ret, const struct truncate_reply *reply)
-{
-	if (ret < 0)
-		return mend_end(f, ret);
-	mend_of(f)->have.size = mend_of(f)->item.chunk;
-	meta_grow(f);
-}
-
-/* What the file was cut to meanwhile: what lies beyond is not what it was. */
-static void meta_cut(struct frame *f)
-{
-	struct mend *m = mend_of(f);
-
-	if (!S_ISREG(m->want.mode) || m->item.kind != ITEM_META || m->item.chunk >= m->have.size)
-		return meta_grow(f);
-	wind_truncate(f, m->to, &(struct truncate_args){ .inode = m->inode, .size = m->item.chunk }, cut);
+		return meta_tail(f);
+	wind_truncate(f, m->to, &(struct truncate_args){ .inode = m->inode, .size = m->want.size }, sized);
 }
 
 static void landfill_looked(struct frame *f, int child, int ret, const struct lookup_reply *reply)
@@ -288,7 +286,7 @@ static void have_stat(struct frame *f, int child, int ret, const struct stat_rep
 	if (ret < 0)		/* without a name at home it will not get one */
 		return mend_end(f, is_absent(ret) ? 0 : ret);
 	m->have = reply->attr;
-	meta_cut(f);
+	meta_size(f);
 }
 
 static void want_stat(struct frame *f, int child, int ret, const struct stat_reply *reply)
@@ -596,7 +594,10 @@ static void put_away(struct frame *f)
 		return mend_end(f, -ENOMEM);
 	}
 	gfid_str(&m->have.gfid, name);
-	if (S_ISDIR(m->have.mode))
+	/* What has another name there is not lost: one in the landfill would be a link too many. */
+	if (!S_ISDIR(m->have.mode) && m->have.nlink > 1)
+		wind_unlink(f, m->to, &(struct unlink_args){ .parent = m->parent, .name = m->item.name }, away_unlinked);
+	else if (S_ISDIR(m->have.mode))
 		wind_rename(f, m->to, &(struct rename_args){ .oldparent = m->parent, .oldname = m->item.name,
 							     .newparent = m->old_parent, .newname = name }, away_moved);
 	else
