@@ -29,7 +29,7 @@ static int adopt(struct posix *p, const struct gfid *g, struct posix_dir *d, con
 	return ret;
 }
 
-/* The identity of a name, which it has afterwards in any case; *ret_flags gets LOOKUP_ADOPTED. */
+/* The identity of a name, which it has afterwards; *ret_flags gets LOOKUP_ADOPTED.  -EEXIST: `mine`, which it was to get, is another's. */
 static int identify(struct posix *p, const struct gfid *mine, struct posix_dir *d, const char *name,
 		    struct statx *stx, struct gfid *g, uint32_t *ret_flags)
 {
@@ -53,7 +53,7 @@ static int identify(struct posix *p, const struct gfid *mine, struct posix_dir *
 		/* another lookup was faster, or it is not an identity */
 		ret = posix_gfid_get(d->fd, name, g);
 		if (ret == 0)
-			return 0;
+			return posix_handle_check(p, g, d->fd, &d->gfid, name, stx);
 		ret = adopt(p, mine, d, name, directory, XATTR_REPLACE);
 	}
 	if (ret < 0)
