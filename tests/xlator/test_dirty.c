@@ -670,10 +670,10 @@ TEST(failing_disk)
 	}
 }
 
-/* Too many: what comes is "everything". */
+/* Too many: what comes is "everything", which takes the place of what the brick lacked before. */
 TEST(a_full_set)
 {
-	struct item i;
+	struct item i, all = { .kind = ITEM_ALL };
 	uint64_t g;
 
 	dirty_set_most(d, 10);
@@ -681,13 +681,64 @@ TEST(a_full_set)
 		i = meta_item(n);
 		ck_assert_int_ge(mark(&i, 1 + n % 2), 0);
 	}
-	ck_assert_uint_eq(dirty_stats(d).items, 11);
-	ck_assert_uint_eq(dirty_lacking(d, &gfid_none), 3);
-	g = generation_of(0, &(struct item){ .kind = ITEM_ALL });
-	ck_assert_int_eq(mark(&i, 1), 1);	/* told by "everything", which is news to whoever mends that */
-	ck_assert(!dirty_mended(d, 0, &gfid_none, g));
+	for (int again = 0; again < 2; again++) {
+		ck_assert_uint_eq(dirty_stats(d).items, 7);
+		ck_assert_uint_eq(dirty_count(d, 0), 5);
+		ck_assert_uint_eq(dirty_count(d, 1), 3);
+		ck_assert_uint_eq(dirty_lacking(d, &gfid_none), 3);
+		reopen();
+	}
+	g = generation_of(0, &all);
+	ck_assert_int_ge(mark(&all, 1), 0);	/* again, and the rest is part of it */
+	ck_assert(!mended(0, &all, g));
+	for (int again = 0; again < 2; again++) {
+		ck_assert_uint_eq(dirty_count(d, 0), 1);
+		ck_assert_uint_eq(dirty_count(d, 1), 3);
+		reopen();
+	}
+	i = meta_item(40);
+	ck_assert_int_eq(mark(&i, 1), 0);	/* it comes later, so it is beside it */
+	ck_assert_uint_eq(dirty_count(d, 0), 2);
+	ck_assert(mended(0, &all, generation_of(0, &all)));
 	reopen();
-	ck_assert_uint_eq(dirty_lacking(d, &gfid_none), 3);
+	ck_assert_uint_eq(dirty_lacking(d, &gfid_none), 2);
+	ck_assert_uint_eq(lacking(&i), 1);
+	/* below a directory only: an item like others */
+	i = (struct item){ .kind = ITEM_ALL, .gfid = { .b = { 3 } } };
+	ck_assert_int_eq(mark(&i, 4), 0);
+	ck_assert_uint_eq(dirty_lacking(d, &gfid_none), 2);
+	ck_assert_uint_eq(lacking(&i), 4);
+}
+
+static void on_any(void *arg, int ret)
+{
+}
+
+/* What cannot be noted because the disk fails for too long is part of "everything", as soon as that can be noted. */
+TEST(too_much_in_arrears)
+{
+	struct item i = name_item(1);
+	int ret = 0;
+
+	log_threshold = LOG_NONE_;
+	fail_writes = 1 << 30;
+	for (unsigned n = 0; ret >= 0 && n < 4000000; n++) {
+		i.gfid.b[12] = (uint8_t)n;
+		i.gfid.b[13] = (uint8_t)(n >> 8);
+		i.gfid.b[14] = (uint8_t)(n >> 16);
+		ret = dirty_mark(d, &i, 1, 1, on_any, NULL);
+	}
+	ck_assert_int_lt(ret, 0);
+	ck_assert_int_lt(dirty_mark(d, &i, 1, 2, on_any, NULL), 0);
+	ck_assert_uint_eq(dirty_count(d, 1), 1);
+	fail_writes = 0;
+	do
+		ck_assert_int_eq(loop_run_until(loop, &(bool){ false }, 1), -ETIMEDOUT);
+	while ((ret = dirty_mark(d, &i, 1, 4, on_any, NULL)) < 0);
+	ck_assert_uint_eq(dirty_lacking(d, &gfid_none) & 3, 3);
+	reopen();
+	ck_assert_uint_eq(dirty_lacking(d, &gfid_none) & 3, 3);
+	ck_assert_uint_eq(dirty_count(d, 0), 1);
 }
 
 TEST(closed_while_busy)
@@ -813,4 +864,4 @@ START_TEST(a_million)
 END_TEST
 
 UNIT_MAIN("dirty", marks_survive, generations, group_commit, pages, at_random, killed_at_every_byte, damaged,
-	  killed_while_rewriting, failing_disk, a_full_set, closed_while_busy, a_million)
+	  killed_while_rewriting, failing_disk, a_full_set, too_much_in_arrears, closed_while_busy, a_million)

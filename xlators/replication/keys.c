@@ -20,7 +20,7 @@ static struct repl_key hashed(const void *p, size_t len, uint64_t seed)
 	return k;
 }
 
-enum { SEED_NAME = 1, SEED_DIR, SEED_DATA };
+enum { SEED_NAME = 1, SEED_DIR, SEED_DATA, SEED_ALL };
 
 struct repl_key repl_key_inode(const struct gfid *g)
 {
@@ -169,13 +169,16 @@ struct gfid item_hash(const struct item *i)
 	case ITEM_DATA:
 		return hashed(&data, sizeof data, SEED_DATA).id;
 	case ITEM_ALL:
-		break;
+		if (!item_is_everything(i))
+			return hashed(&i->gfid, sizeof i->gfid, SEED_ALL).id;
 	}
 	return gfid_none;
 }
 
 struct repl_key item_key(const struct item *i)
 {
+	if (i->kind == ITEM_ALL)
+		return (struct repl_key){ .id = item_hash(i) };
 	return i->kind == ITEM_NAME ? repl_key_name(&i->gfid, i->name) : repl_key_inode(&i->gfid);
 }
 
@@ -380,7 +383,10 @@ void item_print(const struct item *i, char *out, size_t size)
 				 (unsigned long long)i->chunk, i->blocks);
 		return;
 	case ITEM_ALL:
-		break;
+		if (!item_is_everything(i)) {
+			snprintf(out, size, "%s and all that is below it", id);
+			return;
+		}
 	}
 	snprintf(out, size, "everything");
 }

@@ -75,6 +75,7 @@ void repl_put_status(struct wire *w, const struct repl_status *s)
 	repl_put_gfid(w, &s->brick);
 	wire_put_u64(w, s->incarnation);
 	wire_put_u8(w, s->witness | s->sealed << 1);
+	wire_put_u32(w, s->everything);
 	view_put(w, &s->installed);
 	for (int i = 0; i < VIEW_BRICKS_MAX; i++)
 		wire_put_u64(w, s->lacked[i]);
@@ -89,11 +90,46 @@ void repl_get_status(struct wire *w, struct repl_status *s)
 	uint8_t flags = wire_get_u8(w);
 	s->witness = flags & 1;
 	s->sealed = flags & 2;
+	s->everything = wire_get_u32(w);
 	view_get(w, &s->installed);
 	for (int i = 0; i < VIEW_BRICKS_MAX; i++)
 		s->lacked[i] = wire_get_u64(w);
 	s->nr_doubts = wire_get_u64(w);
 	s->nr_entries = wire_get_u64(w);
+}
+
+void repl_put_range(struct wire *w, const struct repl_range *r)
+{
+	repl_put_gfid(w, &r->gfid);
+	wire_put_u64(w, r->offset);
+	wire_put_u32(w, r->most);
+}
+
+void repl_get_range(struct wire *w, struct repl_range *r)
+{
+	repl_get_gfid(w, &r->gfid);
+	r->offset = wire_get_u64(w);
+	r->most = wire_get_u32(w);
+	w->failed |= r->most > REPL_SUMS_MOST || r->offset % ITEM_BLOCK;
+}
+
+void repl_put_sums(struct wire *w, const struct repl_sums *s)
+{
+	wire_put_u64(w, s->start);
+	wire_put_u32(w, s->nr);
+	for (uint32_t i = 0; i < s->nr; i++)
+		repl_put_gfid(w, &s->sum[i]);
+}
+
+void repl_get_sums(struct wire *w, struct repl_sums *s)
+{
+	s->start = wire_get_u64(w);
+	s->nr = wire_get_u32(w);
+	w->failed |= s->nr > REPL_SUMS_MOST || (s->start == UINT64_MAX ? s->nr > 0 : s->start % ITEM_BLOCK);
+	if (w->failed)
+		s->nr = 0;
+	for (uint32_t i = 0; i < s->nr; i++)
+		repl_get_gfid(w, &s->sum[i]);
 }
 
 void repl_put_keys(struct wire *w, const struct repl_key *keys, uint32_t nr)

@@ -97,7 +97,7 @@ enum item_kind {
 	ITEM_NAME = 1,			/* the name `name` in directory `gfid`: what it means */
 	ITEM_META,			/* attributes, xattrs and size of `gfid` */
 	ITEM_DATA,			/* part of its data: the blocks in `blocks` of chunk `chunk` */
-	ITEM_ALL,			/* nobody knows: everything */
+	ITEM_ALL,			/* nobody knows: `gfid` and all that is below it; gfid none: the whole brick */
 };
 enum {
 	ITEM_CHUNK = 1 << 20, ITEM_BLOCK = 1 << 16,	/* bytes; 16 blocks a chunk */
@@ -121,8 +121,12 @@ struct item {
 struct gfid item_hash(const struct item *i);
 /* Makes `to` say what `from`, with the same hash, says too.  Whether it changed. */
 bool item_join(struct item *to, const struct item *from);
-/* The key that must be owned to mend it. */
+/* The key that must be owned to mend it.  ITEM_ALL is mended as other items, which have keys: its own is nobody's. */
 struct repl_key item_key(const struct item *i);
+static inline bool item_is_everything(const struct item *i)
+{
+	return i->kind == ITEM_ALL && gfid_equal(&i->gfid, &gfid_none);
+}
 /*
  * What an operation that took place has changed, in no order; attr: of the object that it made, moved or removed as
  * its answer has it, or NULL.  The times of parents are changes too.  Their number, at most ITEMS_MAX: data beyond
@@ -192,6 +196,10 @@ enum repl_what {
 	REPL_SEAL,
 	/* - / -: all that was answered before this was asked is on stable storage */
 	REPL_SYNC,
+	/* - / u8: there is nothing in it, and it has no view */
+	REPL_EMPTY,
+	/* struct repl_range / struct repl_sums: what is in a file, told short.  Of a healer: under its grant at home. */
+	REPL_SUMS,
 
 	/* From protocol/server of this process only: u64 client, u8 REPL_CLIENT_* / - */
 	REPL_CLIENT,
@@ -241,6 +249,7 @@ struct repl_status {
 	struct gfid brick;
 	uint64_t incarnation;
 	bool witness, sealed;
+	uint32_t everything;		/* places that lack ITEM_ALL of the whole brick, as known here */
 	struct view installed;		/* number 0: none */
 	uint64_t lacked[VIEW_BRICKS_MAX];	/* items that these may lack, as known here */
 	uint64_t nr_doubts, nr_entries;
@@ -257,6 +266,21 @@ struct repl_entry {
 	uint8_t reply[1024];
 };
 
+struct repl_range {
+	struct gfid gfid;
+	uint64_t offset;		/* of a block */
+	uint32_t most;			/* blocks, at most REPL_SUMS_MOST */
+};
+
+/* Blocks of ITEM_BLOCK bytes; the last one of a file may be short, and none is told that begins behind its end. */
+enum { REPL_SUMS_MOST = 256 };
+struct repl_sums {
+	uint64_t start;			/* of the first block that is told: what is between it and the offset that was asked for is zero;
+					 * UINT64_MAX: all to the end is */
+	uint32_t nr;
+	struct gfid sum[REPL_SUMS_MOST];	/* 128 bits of XXH3; gfid_none: zeros */
+};
+
 /* Makes the buf of a message: what `put` writes of arg, at most `bound` bytes.  New reference or NULL. */
 struct buf *repl_message(size_t bound, void (*put)(struct wire *w, const void *arg), const void *arg);
 /* Reads a message; finish with repl_read_end(). */
@@ -270,6 +294,11 @@ void repl_put_promise(struct wire *w, const struct repl_promise *p);
 void repl_get_promise(struct wire *w, struct repl_promise *p);
 void repl_put_status(struct wire *w, const struct repl_status *s);
 void repl_get_status(struct wire *w, struct repl_status *s);
+void repl_put_range(struct wire *w, const struct repl_range *r);
+void repl_get_range(struct wire *w, struct repl_range *r);
+void repl_put_sums(struct wire *w, const struct repl_sums *s);
+void repl_get_sums(struct wire *w, struct repl_sums *s);
+enum { REPL_SUMS_BOUND = 16 + REPL_SUMS_MOST * 16 };
 void repl_put_gfid(struct wire *w, const struct gfid *g);
 void repl_get_gfid(struct wire *w, struct gfid *g);
 void repl_put_keys(struct wire *w, const struct repl_key *keys, uint32_t nr);

@@ -15,7 +15,7 @@ xlators_features_replica_replica_la_SOURCES = xlators/features/replica/replica.c
 	xlators/features/replica/replica-journal.c xlators/features/replica/replica-keys.c \
 	xlators/features/replica/replica-change.c xlators/features/replica/replica-settle.c \
 	xlators/features/replica/replica-view.c xlators/features/replica/replica-client.c \
-	xlators/features/replica/replica-time.c
+	xlators/features/replica/replica-sums.c xlators/features/replica/replica-time.c
 xlators_features_replica_replica_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/xlators/replication
 xlators_features_replica_replica_la_LIBADD = libreplica-store.la libreplication.la libglusterfs.la
 xlators_features_replica_replica_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared

@@ -13,6 +13,7 @@
  * wait everything is judged again, since the view may be another one.
  */
 #include <fcntl.h>
+#include <stdlib.h>
 
 #include "replica.h"
 
@@ -45,6 +46,44 @@ void replica_note_lacking(struct replica *r, const struct slot *s, uint32_t mask
 		dirty_mark(r->dirty, s->item, s->nr_items, mask, lacking_noted, NULL);
 }
 
+struct leaving {
+	struct replica *r;
+	struct entry *entry;
+	uint32_t use;
+};
+
+static void leaving_noted(void *arg, int ret)
+{
+	struct leaving *l = arg;
+	struct entry *e = l->entry;
+
+	/* Somebody may have dropped it meanwhile, or have come to doubt it: then it is his. */
+	if (ret >= 0 && e->use == l->use && e->slot->state == SLOT_DONE)
+		journal_drop(l->r, e);
+	else if (ret < 0 && ret != -ECANCELED && e->use == l->use && e->slot->state == SLOT_DONE)
+		journal_doubt(l->r, e);
+	free(l);
+}
+
+/*
+ * All members have it, but for those in `lacking`: it leaves the journal when that is on stable storage.  Where it cannot be noted the
+ * entry is in doubt, until it can be.
+ */
+static void leave(struct replica *r, struct entry *e, uint32_t lacking)
+{
+	struct leaving *l = lacking ? malloc(sizeof *l) : NULL;
+	int ret;
+
+	if (!lacking)
+		return journal_drop(r, e);
+	if (!l)
+		return journal_doubt(r, e);
+	*l = (struct leaving){ .r = r, .entry = e, .use = e->use };
+	ret = dirty_mark(r->dirty, e->slot->item, e->slot->nr_items, lacking, leaving_noted, l);
+	if (ret)
+		leaving_noted(l, ret);
+}
+
 void replica_commit(struct replica *r, uint64_t client, uint64_t txn, uint32_t missing)
 {
 	struct entry *e = journal_find(r, client, txn);
@@ -59,8 +98,7 @@ void replica_commit(struct replica *r, uint64_t client, uint64_t txn, uint32_t m
 		e->missing |= missing;
 		return;
 	}
-	replica_note_lacking(r, e->slot, missing & replica_not_full(r));
-	journal_drop(r, e);
+	leave(r, e, missing & replica_not_full(r));
 }
 
 /* ---- the keys ---- */
@@ -103,6 +141,8 @@ static enum verdict judge_elsewhere(struct replica *r, struct key_ref *ref, cons
 		ref->entry->commit_then = true;
 		return KEYS_BUSY;
 	}
+	/* Its commit would say who has missed it, and will not find it. */
+	replica_note_lacking(r, s, view_mask(&r->view, VIEW_JOINING) & replica_not_full(r));
 	journal_drop(r, ref->entry);
 	return KEYS_FREE;
 }
@@ -165,6 +205,34 @@ static bool must_open(struct frame *f, struct entry *e)
 	return true;
 }
 
+/* Joining bricks that are compared as a whole. */
+static uint32_t compared(const struct replica *r)
+{
+	return dirty_lacking(r->dirty, &gfid_none) & view_mask(&r->view, VIEW_JOINING) & replica_not_full(r);
+}
+
+/*
+ * What gets another name while a brick is compared as a whole may go from where the healer has not been yet to where it has been: it is
+ * looked at by itself then.  Not awaited: as long as this is not on stable storage the whole is not off the list (settle_mended).
+ */
+static void note_moved(struct frame *f, const struct slot *s, const void *reply)
+{
+	struct replica *r = f->xl->priv;
+	uint32_t mask = (((struct replica_call *)frame_data(f))->everything | compared(r)) & replica_not_full(r);
+	const union fop_reply *answer = reply;
+	const struct attr *moved[2] = { 0 };
+
+	if (!mask || (f->op != FOP_rename && f->op != FOP_link))
+		return;
+	moved[0] = f->op == FOP_link ? &answer->link.attr : &answer->rename.attr;
+	moved[1] = f->op == FOP_link ? NULL : &answer->rename.replaced;
+	replica_note_lacking(r, s, mask);
+	for (int i = 0; i < 2; i++)
+		if (moved[i] && attr_present(moved[i]) && moved[i]->nlink)
+			dirty_mark(r->dirty, &(struct item){ .kind = ITEM_ALL, .gfid = moved[i]->gfid }, 1, mask,
+				   lacking_noted, NULL);
+}
+
 static bool somebody_waits_for(const struct replica *r, const struct entry *e)
 {
 	return !TAILQ_EMPTY(&r->waiters) && e->slot->nr_keys;
@@ -177,13 +245,13 @@ void replica_change_end(struct frame *f, int ret, const void *reply)
 	uint64_t grant = e->slot->grant;
 
 	journal_done(e, f->op, f->args, ret, reply);
+	note_moved(f, e->slot, reply);
 	keys_wake(r);			/* its client may have come back, and wait for it */
 	frame_set_note(f, repl_note(grant, somebody_waits_for(r, e)));
 	if (e->doubt_then) {
 		journal_doubt(r, e);
 	} else if (e->commit_then) {
-		replica_note_lacking(r, e->slot, e->missing & replica_not_full(r));
-		journal_drop(r, e);
+		leave(r, e, e->missing & replica_not_full(r));
 	}
 	unwind_any(f, ret, reply);
 }
@@ -214,6 +282,7 @@ static void execute(struct frame *f)
 	b.grant = id->grant ? id->grant : journal_grant(r);
 	call->entry = journal_begin(r, &b, f->args, NULL, 0);
 	client_seen(r, id->client);
+	call->everything = compared(r);
 	r->nr_changes++;
 	replica_time_begin(f);
 	wind_any(f, 0, change_done);

@@ -689,8 +689,11 @@ int dlog_reserve(struct dlog *l, int nr)
 {
 	if (l->broken)
 		return -EIO;
-	if (body_of(&l->pending) > PENDING_MOST)
+	if (body_of(&l->pending) > PENDING_MOST) {
+		l->wanted = true;	/* nobody else will ask for it */
+		dlog_kick(l);
 		return l->error ? l->error : -ENOBUFS;
+	}
 	return body_reserve(&l->pending, (size_t)nr * DLOG_RECORD_MAX);
 }
 

@@ -47,9 +47,10 @@ struct dirty {
 	uint64_t order, generation;	/* the last ones given out */
 	uint64_t live;			/* bytes of a log with nothing else */
 	uint64_t most;
+	uint32_t lost;			/* bricks of which something could not be noted: ITEM_ALL is to be marked */
 };
 
-enum { SLICE_ITEMS = 4096, TABLE_MIN = 64 };
+enum { SLICE_ITEMS = 4096, TABLE_MIN = 64, EVERYTHING_RECORDS = VIEW_BRICKS_MAX + 1 };
 #define EACH_BRICK(b, mask) \
 	for (uint32_t left_ = (mask), b; left_ && (b = (uint32_t)__builtin_ctz(left_), 1); left_ &= left_ - 1)
 
@@ -447,22 +448,70 @@ struct dirty_stats dirty_stats(const struct dirty *d)
 
 /* ---- marks ---------------------------------------------------------------------------------- */
 
+/* Brick b lacks `item`: all else that it lacks is part of that. */
+static void forget_others(struct dirty *d, uint32_t b, struct dirty_item *item)
+{
+	struct index *x = &d->index[b];
+
+	index_remove(x, item);
+	forget_all(d, b);
+	x->first = x->nr = 0;
+	index_add(x, item);
+}
+
+/* Marks ITEM_ALL, in memory and for the log, which has room for a record for each brick and one more.  0 or -errno. */
+static int mark_everything(struct dirty *d, uint32_t mask, struct dirty_item **ret)
+{
+	static const struct item all = { .kind = ITEM_ALL };
+	int news = mark_one(d, &all, mask, ret);
+
+	if (news < 0)
+		return news;
+	EACH_BRICK(b, mask) {
+		if (d->index[b].count == 1)
+			continue;
+		dlog_append(d->log, &(struct dlog_record){ .kind = DLOG_FORGET, .brick = (uint8_t)b });
+		forget_others(d, b, *ret);
+		news = 1;
+	}
+	if (news)
+		(*ret)->batch = dlog_append(d->log, &(struct dlog_record){ .kind = DLOG_MARK, .mask = mask, .item = &all });
+	return 0;
+}
+
+static void lost_noted(void *arg, int ret)
+{
+}
+
+/* What could not be noted is noted now, if that is possible by now.  Nobody waits for it: he was told that it is not. */
+static void note_lost(struct dirty *d)
+{
+	struct dirty_item *i;
+
+	if (!d->lost || dlog_reserve(d->log, EVERYTHING_RECORDS) || mark_everything(d, d->lost, &i))
+		return;
+	log_error("replica", "it is not known any more what some of the other bricks lack: they are compared as a whole");
+	d->lost = 0;
+	dlog_wait(d->log, i->batch, lost_noted, NULL);
+}
+
 /* Marks it, in memory and for the log.  0 or -errno; *batch: the last one that somebody who marked it must wait for. */
 static int mark(struct dirty *d, const struct item *item, uint32_t mask, uint64_t *batch)
 {
-	static const struct item all = { .kind = ITEM_ALL };
 	struct dirty_item *i;
 	struct gfid hash = item_hash(item);
 	int ret;
 
-	if (d->nr >= d->most && !table_find(d, &hash))
-		item = &all;
-	ret = mark_one(d, item, mask, &i);
+	if (item_is_everything(item) || (d->nr >= d->most && !table_find(d, &hash))) {
+		ret = mark_everything(d, mask, &i);
+	} else {
+		ret = mark_one(d, item, mask, &i);
+		if (ret > 0)
+			i->batch = dlog_append(d->log,
+					       &(struct dlog_record){ .kind = DLOG_MARK, .mask = mask, .item = item });
+	}
 	if (ret < 0)
 		return ret;
-	if (ret)
-		i->batch = dlog_append(d->log,
-				       &(struct dlog_record){ .kind = DLOG_MARK, .mask = mask, .item = item });
 	if (i->batch > *batch)
 		*batch = i->batch;
 	return 0;
@@ -472,11 +521,15 @@ int dirty_mark(struct dirty *d, const struct item *items, int nr, uint32_t mask,
 	       void (*done)(void *arg, int ret), void *arg)
 {
 	uint64_t batch = 0;
-	int ret = dlog_reserve(d->log, nr);
+	int ret;
 
 	assert(mask && !(mask >> VIEW_BRICKS_MAX));
+	note_lost(d);
+	ret = dlog_reserve(d->log, nr + EVERYTHING_RECORDS);
 	for (int i = 0; i < nr && !ret; i++)
 		ret = mark(d, &items[i], mask, &batch);
+	if (ret)
+		d->lost |= mask;
 	if (ret)
 		return ret;
 	if (dlog_is_durable(d->log, batch))
@@ -508,6 +561,7 @@ void dirty_forget(struct dirty *d, int brick)
 {
 	assert(brick >= 0 && brick < VIEW_BRICKS_MAX);
 	/* without room in the log: they are there again after a restart */
+	d->lost &= ~(1u << brick);
 	if (d->index[brick].count && !dlog_reserve(d->log, 1))
 		dlog_append(d->log, &(struct dlog_record){ .kind = DLOG_FORGET, .brick = (uint8_t)brick });
 	forget_all(d, (uint32_t)brick);
@@ -518,7 +572,7 @@ void dirty_forget(struct dirty *d, int brick)
 
 uint64_t dirty_count(const struct dirty *d, int brick)
 {
-	return d->index[brick].count;
+	return d->index[brick].count + (d->lost >> brick & 1);
 }
 
 uint64_t dirty_bytes(const struct dirty *d, int brick)
@@ -533,13 +587,14 @@ uint32_t dirty_lacking(const struct dirty *d, const struct gfid *hash)
 	return i ? i->mask : 0;
 }
 
-uint32_t dirty_list(const struct dirty *d, int brick, uint64_t *cursor, uint32_t most,
+uint32_t dirty_list(struct dirty *d, int brick, uint64_t *cursor, uint32_t most,
 		    void (*tell)(void *arg, const struct item *i, uint64_t generation), void *arg)
 {
 	const struct index *x = &d->index[brick];
 	uint64_t from = *cursor;
 	uint32_t nr = 0;
 
+	note_lost(d);
 	*cursor = 0;
 	for (size_t e = index_find(x, from + 1); e < x->nr; e++) {
 		const struct dirty_item *i = x->entry[e].item;

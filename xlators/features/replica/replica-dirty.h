@@ -38,11 +38,15 @@ bool dirty_idle(const struct dirty *d);
 /*
  * The bricks in mask (not 0) may lack these items.  Each gets a new generation.
  * 1: that was known and is on stable storage; done is not called.  0: done(arg, ret) comes when it is, ret 0, or -errno:
- * it may not be.  -errno: likewise, and done is not called.  After an error they are in the set nevertheless, or some.
+ * it may not be.  -errno: likewise, and done is not called.  After an error these bricks lack them, or ITEM_ALL, nevertheless, though
+ * perhaps only until the process ends.
  */
 int dirty_mark(struct dirty *d, const struct item *items, int nr, uint32_t mask,
 	       void (*done)(void *arg, int ret), void *arg);
-/* The same with ITEM_ALL: nobody knows what they lack. */
+/*
+ * The same with ITEM_ALL: nobody knows what they lack.  It takes the place of all other items of these bricks, which takes time by
+ * their number; what is marked later is there beside it.
+ */
 int dirty_everything(struct dirty *d, uint32_t mask, void (*done)(void *arg, int ret), void *arg);
 /*
  * The brick has it, as it was after `generation` was read: nothing happens (false) if it was marked again since then.
@@ -63,7 +67,7 @@ uint32_t dirty_lacking(const struct dirty *d, const struct gfid *hash);
  * too, now).  A cursor means nothing after a restart, but does no harm.  The callback must not change the set.  Takes
  * time by their number and not by that of all.  Returns how many it told.
  */
-uint32_t dirty_list(const struct dirty *d, int brick, uint64_t *cursor, uint32_t most,
+uint32_t dirty_list(struct dirty *d, int brick, uint64_t *cursor, uint32_t most,
 		    void (*tell)(void *arg, const struct item *i, uint64_t generation), void *arg);
 
 /* When this many are known, what comes is ITEM_ALL: about 120 bytes of memory each. */

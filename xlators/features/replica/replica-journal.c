@@ -42,6 +42,7 @@ static void use(struct replica *r, struct entry *e)
 	TAILQ_INSERT_TAIL(&r->entries, e, link);
 	LIST_INSERT_HEAD(txn_bucket(r, e->slot->client, e->slot->txn), e, by_txn);
 	r->nr_entries++;
+	e->use++;
 	for (int i = 0; i < e->slot->nr_keys; i++)
 		keys_take(r, &e->ref[i], &e->slot->key[i], e, NULL);
 }

@@ -645,6 +645,17 @@ void settle_list(struct frame *f)
 	replica_answer(f, repl_message(20 + (size_t)q.most * (ITEM_SIZE_MAX + 8), put_list, &q));
 }
 
+/* What it moves is noted when it is done (note_moved): before the whole goes off the list, or never. */
+static bool something_moves(const struct replica *r)
+{
+	const struct entry *e;
+
+	TAILQ_FOREACH(e, &r->entries, link)
+		if (e->executing && (e->slot->op == FOP_rename || e->slot->op == FOP_link))
+			return true;
+	return false;
+}
+
 void settle_mended(struct frame *f)
 {
 	struct replica *r = f->xl->priv;
@@ -654,6 +665,8 @@ void settle_mended(struct frame *f)
 
 	if (brick >= VIEW_BRICKS_MAX || !in_view(f))
 		return fail(f, -EPERM);
+	if ((dirty_lacking(r->dirty, &gfid_none) & 1u << brick) && something_moves(r))
+		return keys_wait(f, settle_mended);
 	for (uint32_t i = 0; i < nr && wire_ok(&w); i++) {
 		struct gfid hash;
 

@@ -3,8 +3,11 @@
  * replica-view.c - which view is installed here: status, install, seal.
  *
  * Installing is for views that the caller knows to be decided.  A member that is full notes, before it serves in the
- * new view, that those which are not full may lack all that is in its journal.  What is in the journal of one that joins is in doubt.
+ * new view, that those which are not full may lack all that is in its journal - and anything, if their host went down since the view
+ * that was installed before, or if they are other bricks.  What is in the journal of one that joins is in doubt.
  */
+#include <fcntl.h>
+
 #include "replica.h"
 
 enum { SEAL_MS = 100, LEAVE_MS = 700 };
@@ -18,9 +21,57 @@ void replica_view_status(struct frame *f)
 				 .nr_doubts = r->nr_doubts, .nr_entries = r->nr_entries };
 
 	register_status(r->reg, &s);
+	s.everything = dirty_lacking(r->dirty, &gfid_none);
 	for (int i = 0; i < VIEW_BRICKS_MAX; i++)
 		s.lacked[i] = dirty_count(r->dirty, i);
 	replicate_status(f, &s);
+}
+
+/* ---- is there anything in it? ---- */
+
+static void put_empty(struct wire *w, const void *arg)
+{
+	wire_put_u8(w, *(const bool *)arg);
+}
+
+static void tell_empty(struct frame *f, bool empty)
+{
+	const struct replica *r = f->xl->priv;
+
+	empty &= !r->view_name;
+	fd_unref(((struct replica_call *)frame_data(f))->fd);
+	replica_answer(f, repl_message(1, put_empty, &empty));
+}
+
+static void root_listed(struct frame *f, int child, int ret, const struct readdir_reply *reply)
+{
+	const struct dirent_entry *e = NULL;
+	bool empty = ret >= 0;
+
+	while (empty && (e = dirents_next(reply->entries, e)))
+		empty = strcmp(e->name, ".") == 0 || strcmp(e->name, "..") == 0;
+	tell_empty(f, empty);
+}
+
+static void root_opened(struct frame *f, int child, int ret, const struct opendir_reply *reply)
+{
+	struct replica_call *call = frame_data(f);
+
+	if (ret < 0)
+		return tell_empty(f, false);
+	wind_readdir(f, 0, &(struct readdir_args){ .fd = call->fd, .size = 4096 }, root_listed);
+}
+
+/* Only one that is may take the place of another. */
+void replica_view_empty(struct frame *f)
+{
+	struct replica_call *call = frame_data(f);
+	struct inode *root = inode_root(xl_inodes(f->xl));
+
+	call->fd = fd_new(root, O_RDONLY | O_DIRECTORY, true);
+	if (!call->fd)
+		return fail(f, -ENOMEM);
+	wind_opendir(f, 0, &(struct opendir_args){ .inode = root, .fd = call->fd }, root_opened);
 }
 
 /* ---- installing ---- */
@@ -89,6 +140,10 @@ void replica_view_adopt(struct replica *r, const struct view *v)
 	settle_owners_end(r, 0);
 	TAILQ_FOREACH(e, &r->entries, link)
 		e->opened_by = e->opened_grant = 0;
+	/* All that a member lacked when it became full has been mended; what else is noted is a log that was damaged. */
+	for (uint32_t i = 0; i < v->nr_bricks; i++)
+		if (v->brick[i].role == VIEW_FULL && dirty_count(r->dirty, (int)i))
+			dirty_forget(r->dirty, (int)i);
 	r->installing = true;
 	if (r->leaving && !is_needed(r))
 		leave_answer(r);
@@ -117,6 +172,56 @@ static void installed(void *arg, int ret)
 	replica_answer_empty(f);
 }
 
+/*
+ * Places of others that are not full in v, and are not what they were in the view that is installed here, of which this brick may
+ * have missed any number: their host went down, or it is another brick.  What was not synced there is not in our set.
+ */
+static uint32_t unknown(const struct replica *r, const struct view *v)
+{
+	uint32_t left = view_mask(v, VIEW_ABSENT) | view_mask(v, VIEW_JOINING), mask = 0;
+
+	for (; left; left &= left - 1) {
+		uint32_t i = (uint32_t)__builtin_ctz(left);
+		const struct view_brick *now = &v->brick[i], *before = &r->view.brick[i];
+
+		if (gfid_equal(&now->id, &register_get(r->reg)->brick))
+			continue;
+		if (!r->view_name || i >= r->view.nr_bricks || !gfid_equal(&now->id, &before->id) ||
+		    now->incarnation != before->incarnation)
+			mask |= 1u << i;
+	}
+	return mask;
+}
+
+static void unknown_noted(void *arg, int ret)
+{
+	struct frame *f = arg;
+
+	xl_busy(f->xl, -1);
+	if (ret < 0)
+		return fail(f, ret);
+	((struct replica_call *)frame_data(f))->marked = true;
+	replica_view_install(f);
+}
+
+/* Before the view is stored: afterwards nobody could tell any more what has changed. */
+static bool must_mark_unknown(struct frame *f, const struct view *v)
+{
+	struct replica *r = f->xl->priv;
+	uint32_t mask = unknown(r, v);
+
+	if (!mask || ((struct replica_call *)frame_data(f))->marked)
+		return false;
+	log_notice(r->xl->name, "not known what these bricks lack, they are compared as a whole: places %#x", mask);
+	xl_busy(r->xl, 1);
+	int ret = dirty_everything(r->dirty, mask, unknown_noted, f);
+	if (ret)
+		xl_busy(r->xl, -1);
+	if (ret < 0)
+		fail(f, ret);
+	return ret <= 0;
+}
+
 void replica_view_install(struct frame *f)
 {
 	struct replica *r = f->xl->priv;
@@ -134,6 +239,8 @@ void replica_view_install(struct frame *f)
 			     r->view.number, r->view.id);
 	if (may < 0)
 		return fail(f, may);
+	if (must_mark_unknown(f, &v))
+		return;
 	xl_busy(r->xl, 1);
 	register_install(r->reg, &v, installed, f);
 }

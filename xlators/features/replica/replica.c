@@ -89,6 +89,7 @@ static void replica_replicate(struct frame *f, const struct replicate_args *a)
 		[REPL_CLEAR] = settle_clear, [REPL_YIELD] = settle_yield, [REPL_LIST] = settle_list,
 		[REPL_MENDED] = settle_mended, [REPL_LACKS] = settle_lacks, [REPL_SEAL] = replica_view_seal,
 		[REPL_CLIENT] = replica_client, [REPL_SYNC] = sync_all, [REPL_LEAVE] = replica_view_leave,
+		[REPL_SUMS] = replica_sums, [REPL_EMPTY] = replica_view_empty,
 	};
 	struct replica *r = f->xl->priv;
 

@@ -3,7 +3,7 @@
  * replica.h - the state of one features/replica volume, shared by its files: replica.c (options, which operation goes
  * where), replica-journal.c (the journal file), replica-keys.c (who has which key; who waits), replica-change.c
  * (changes at home and elsewhere), replica-settle.c (doubts), replica-view.c (views), replica-client.c (clients that
- * come and go).
+ * come and go), replica-sums.c (files told short).
  */
 #ifndef GLUSTERFS_REPLICA_H
 #define GLUSTERFS_REPLICA_H
@@ -53,6 +53,7 @@ struct entry {
 	struct key_ref ref[REPL_KEYS_MAX];
 	uint64_t opened_by, opened_grant;	/* by a settler, who may impose under this grant; 0: none */
 	bool executing;
+	uint32_t use;			/* counts: the slot is another entry by now */
 	bool commit_then, doubt_then;	/* when it has been executed */
 	uint32_t missing;		/* commit_then: joining bricks that did not execute it */
 };
@@ -139,6 +140,9 @@ struct replica_call {
 	bool looked;			/* the name's object is known */
 	uint64_t since_ns;		/* a settler waits for keys */
 	uint32_t marking;		/* marks on the way */
+	uint32_t everything;		/* a change of names: joining bricks that lacked ITEM_ALL when it began */
+	struct fd *fd;			/* empty: the root */
+	struct sums *sums;
 	struct work work;
 	int ret;
 	/* replica-time.c */
@@ -228,6 +232,7 @@ void settle_lost(struct replica *r, uint64_t client);
 
 /* replica-view.c */
 void replica_view_status(struct frame *f);
+void replica_view_empty(struct frame *f);
 void replica_view_install(struct frame *f);
 void replica_view_seal(struct frame *f);
 void replica_view_leave(struct frame *f);
@@ -239,6 +244,9 @@ bool replica_view_names_us(const struct replica *r);
 void replica_view_stop(struct replica *r);
 /* An entry went: perhaps the seal can be given now. */
 void replica_view_drained(struct replica *r);
+
+/* replica-sums.c */
+void replica_sums(struct frame *f);
 
 /* replica-client.c */
 void replica_client(struct frame *f);
