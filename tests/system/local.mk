@@ -21,8 +21,9 @@ system_tests += tests/system/together.sh
 system_tests += tests/system/disks.sh
 system_tests += tests/system/nfs.sh
 system_tests += tests/system/afr.sh
+system_tests += tests/system/heal.sh
 TESTS += $(system_tests)
-EXTRA_DIST += $(system_tests) tests/functions.sh tests/README tests/system/README
+EXTRA_DIST += $(system_tests) tests/functions.sh tests/mirror.sh tests/README tests/system/README
 check_DATA += inst/stamp
 
 # what programs on two hosts do, for together.sh

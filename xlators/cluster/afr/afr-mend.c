@@ -5,7 +5,7 @@
  *	name    what has it here and should not goes to the landfill; what should have it is moved or linked here if the brick has it
  *	        anywhere (also in the landfill), else made
  *	meta    size, owner, mode, xattrs, times - in this order, since each may change those before
- *	data    blocks that differ are written; then the times again
+ *	data    blocks that differ are written (afr-data.c); then the times again
  *
  * Items may be mended in any order: one that needs another first (its directory is not there yet) says -EAGAIN.  Directories go to the
  * landfill as they are, so nothing that is in them is lost, and what is needed elsewhere is found by its identity.
@@ -26,6 +26,7 @@ struct mend {
 	struct inode *parent, *inode;	/* held; inode: that the name means, or that the item is about */
 	struct attr want, have;		/* of the object, on both sides */
 	bool has_want, has_have;
+	bool is_other;			/* what has the name there has no identity, and not that of `want` */
 	/* the object's place on the brick */
 	struct inode *old_parent;
 	char old_name[256];
@@ -34,11 +35,9 @@ struct mend {
 	struct buf *names;		/* home's */
 	struct buf *others;		/* the brick's */
 	size_t at;
-	/* data */
-	struct fd *fd;
-	struct buf *data;
-	uint32_t block;
-	uint64_t offset;
+	struct fd *fd;			/* the directory that it is in */
+	struct afr_part part;
+	bool is_part;
 };
 
 static struct mend *mend_of(struct frame *f)
@@ -59,7 +58,6 @@ static void mend_end(struct frame *f, int ret)
 	inode_unref(m.old_parent);
 	buf_unref(m.names);
 	buf_unref(m.others);
-	buf_unref(m.data);
 	fd_unref(m.fd);
 	xl_busy(afr->xl, -1);
 	m.done(m.arg, ret);
@@ -308,84 +306,24 @@ static void mend_meta(struct frame *f)
 
 /* ---- data ---- */
 
-static void block_next(struct frame *f);
-
-static void written(struct frame *f, int child, int ret, const struct write_reply *reply)
-{
-	struct mend *m = mend_of(f);
-
-	if (ret < 0 || (size_t)ret != m->data->len)
-		return mend_end(f, ret < 0 ? ret : -ENOSPC);
-	((struct afr *)f->xl->priv)->nr_heal_bytes += ret;
-	block_next(f);
-}
-
-static void to_read(struct frame *f, int child, int ret, const struct read_reply *reply)
-{
-	struct mend *m = mend_of(f);
-
-	if (ret < 0)
-		return mend_end(f, ret);
-	size_t same = reply->data->len == m->data->len && memcmp(reply->data->data, m->data->data, m->data->len) == 0;
-	if (same)
-		return block_next(f);
-	wind_write(f, m->to, &(struct write_args){ .fd = m->fd, .data = m->data, .offset = m->offset }, written);
-}
-
-static void from_read(struct frame *f, int child, int ret, const struct read_reply *reply)
-{
-	struct mend *m = mend_of(f);
-
-	if (ret < 0)
-		return mend_end(f, ret);
-	if (ret == 0)
-		return m->item.chunk == UINT64_MAX ? mend_meta(f) : block_next(f);
-	buf_unref(m->data);
-	m->data = buf_ref(reply->data);
-	wind_read(f, m->to, &(struct read_args){ .fd = m->fd, .offset = m->offset, .size = ret }, to_read);
-}
-
-/* The next block that is to be compared; after the last one the attributes. */
-static void block_next(struct frame *f)
-{
-	struct mend *m = mend_of(f);
-	bool whole = m->item.chunk == UINT64_MAX;
-
-	while (!whole && m->block < ITEM_CHUNK / ITEM_BLOCK && !(m->item.blocks & 1u << m->block))
-		m->block++;
-	if (!whole && m->block == ITEM_CHUNK / ITEM_BLOCK)
-		return mend_meta(f);
-	m->offset = (whole ? 0 : m->item.chunk * ITEM_CHUNK) + (uint64_t)m->block * ITEM_BLOCK;
-	m->block++;
-	wind_read(f, m->from, &(struct read_args){ .fd = m->fd, .offset = m->offset, .size = ITEM_BLOCK }, from_read);
-}
-
-static void to_opened(struct frame *f, int child, int ret, const struct open_reply *reply)
+static void copied(void *arg, int ret)
 {
 	if (ret < 0)
-		return mend_end(f, is_absent(ret) ? -EAGAIN : ret);
-	block_next(f);
-}
-
-static void from_opened(struct frame *f, int child, int ret, const struct open_reply *reply)
-{
-	struct mend *m = mend_of(f);
-
-	if (ret < 0)
-		return mend_end(f, is_absent(ret) ? 0 : ret);
-	wind_open(f, m->to, &(struct open_args){ .inode = m->inode, .fd = m->fd, .flags = O_RDWR | OPEN_NAMELESS },
-		  to_opened);
+		return mend_end(arg, ret);
+	mend_meta(arg);
 }
 
 static void mend_data(struct frame *f)
 {
 	struct mend *m = mend_of(f);
+	struct afr_part part = { .end = UINT64_MAX };
 
-	m->fd = fd_new(m->inode, O_RDWR, false);
-	if (!m->fd)
-		return mend_end(f, -ENOMEM);
-	wind_open(f, m->from, &(struct open_args){ .inode = m->inode, .fd = m->fd, .flags = O_RDWR | OPEN_NAMELESS },
-		  from_opened);
+	if (m->is_part)
+		part = m->part;
+	else if (m->item.kind == ITEM_DATA && m->item.chunk != UINT64_MAX)
+		part = (struct afr_part){ .begin = m->item.chunk * ITEM_CHUNK, .end = (m->item.chunk + 1) * ITEM_CHUNK,
+					  .blocks = m->item.blocks };
+	afr_copy(f->xl->priv, m->from, m->to, call_identity(f), m->inode, &part, copied, f);
 }
 
 /* ---- a name: the object is not on the brick ---- */
@@ -399,10 +337,8 @@ static void made(struct frame *f, int ret)
 	if (ret < 0)
 		return mend_end(f, ret);
 	/* All of it is new, also what was there before the brick went away. */
-	if (S_ISREG(m->want.mode) && m->want.size) {
-		m->item.chunk = UINT64_MAX;
+	if (S_ISREG(m->want.mode) && m->want.size && !m->is_part)
 		return mend_data(f);
-	}
 	mend_meta(f);
 }
 
@@ -606,10 +542,16 @@ static void put_away(struct frame *f)
 	inode_unref(inode);
 }
 
+static void have_look(struct frame *f);
+
 static void have_looked(struct frame *f, int child, int ret, const struct lookup_reply *reply)
 {
 	struct mend *m = mend_of(f);
 
+	if (ret == -EEXIST && !m->is_other) {
+		m->is_other = true;
+		return have_look(f);
+	}
 	if (ret == -ESTALE)		/* the directory is not there: yet, or any more */
 		return mend_end(f, m->has_want ? -EAGAIN : 0);
 	if (ret < 0 && ret != -ENOENT)
@@ -629,6 +571,16 @@ static struct gfid new_gfid(struct frame *f)
 	return call_new_gfid(f->xl->graph, call_new_txn(f->xl->graph));
 }
 
+/* An object that a brick was killed over has no identity yet: it is the one, or (the brick has that elsewhere) one that goes. */
+static void have_look(struct frame *f)
+{
+	struct mend *m = mend_of(f);
+	bool may_be = m->has_want && !m->is_other;
+
+	wind_lookup(f, m->to, &(struct lookup_args){ .parent = m->parent, .name = m->item.name,
+						     .gfid = may_be ? m->want.gfid : new_gfid(f) }, have_looked);
+}
+
 static void want_looked(struct frame *f, int child, int ret, const struct lookup_reply *reply)
 {
 	struct mend *m = mend_of(f);
@@ -638,14 +590,12 @@ static void want_looked(struct frame *f, int child, int ret, const struct lookup
 	m->has_want = ret >= 0;
 	if (m->has_want)
 		m->want = reply->attr;
-	/* An object that a brick was killed over has no identity yet: it is the one, or one that goes. */
-	wind_lookup(f, m->to, &(struct lookup_args){ .parent = m->parent, .name = m->item.name,
-						     .gfid = m->has_want ? m->want.gfid : new_gfid(f) }, have_looked);
+	have_look(f);
 }
 
 /* ---- */
 
-void afr_mend(struct afr *afr, int from, int to, const struct identity *id, const struct item *item,
+void afr_mend(struct afr *afr, int from, int to, const struct identity *id, const struct item *item, const struct afr_part *part,
 	      void (*done)(void *arg, int ret), void *arg)
 {
 	struct frame *f = call_new(afr->xl, id, sizeof(struct mend));
@@ -658,7 +608,9 @@ void afr_mend(struct afr *afr, int from, int to, const struct identity *id, cons
 	}
 	xl_busy(afr->xl, 1);
 	struct mend *m = mend_of(f);
-	*m = (struct mend){ .from = from, .to = to, .item = *item, .done = done, .arg = arg };
+	*m = (struct mend){ .from = from, .to = to, .item = *item, .done = done, .arg = arg, .is_part = part };
+	if (part)
+		m->part = *part;
 	switch ((enum item_kind)item->kind) {
 	case ITEM_NAME:
 		m->parent = inode;

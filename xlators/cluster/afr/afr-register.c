@@ -72,15 +72,15 @@ static void install(struct frame *f)
 		end(f, 0);
 }
 
-/* Has a quorum of the acceptors of v done it? */
-static bool is_quorum(const struct afr *afr, const struct view *v, uint64_t children)
+/* Has a quorum of the acceptors of v done it?  One that is new in v may have the place of somebody who had promised something. */
+static bool is_quorum(const struct afr *afr, const struct view *from, const struct view *v, uint64_t children)
 {
 	uint32_t nr = 0, full = view_mask(v, VIEW_FULL);
 
 	for (int i = 0; i < afr->xl->nr_children; i++) {
 		int place = children & afr_bit(i) ? view_find(v, &afr->child[i].status.brick) : -1;
 
-		if (place < 0)
+		if (place < 0 || (from->number && view_find(from, &v->brick[place].id) < 0))
 			continue;
 		nr++;
 		full &= ~(1u << place);
@@ -127,7 +127,7 @@ static void accepted(struct frame *f, int child, int ret, const struct replicate
 	}
 	if (f->pending)
 		return;
-	if (is_quorum(afr, &p->next, p->accepted))
+	if (is_quorum(afr, &p->from, &p->next, p->accepted))
 		return install(f);
 	end(f, p->refused ? -EAGAIN : -ENOTCONN);
 }
@@ -189,10 +189,10 @@ static void all_prepared(struct frame *f)
 	if (p->best_view.number && !view_descends(&p->from, view_name(&p->best_view))) {
 		p->next = p->best_view;
 		p->other = true;
-		if (!is_quorum(afr, &p->next, p->promised) && !p->next.quorum)
+		if (!is_quorum(afr, &p->from, &p->next, p->promised) && !p->next.quorum)
 			follow_without(afr, p);
 	}
-	if (!is_quorum(afr, &p->next, p->promised))
+	if (!is_quorum(afr, &p->from, &p->next, p->promised))
 		return end(f, -ENOTCONN);
 	accept(f);
 }

@@ -10,6 +10,7 @@
  *	evict     a member that an operation could not do without, and cannot use
  *	join      one that was evicted is back
  *	promote   one that has joined and is healed (afr-heal.c)
+ *	replace   one that is gone by one that is new and empty, which is then healed as a whole
  *
  * With two bricks and no witness only who cannot reach a brick may evict it, and the other one decides alone.
  */
@@ -210,7 +211,7 @@ static void status_done(struct frame *f, int child, int ret, const struct replic
 		afr_heal_wanted(afr);
 }
 
-static void ask(struct afr *afr, int child)
+static void ask(struct afr *afr, int child, enum repl_what what, replicate_done_fn *done)
 {
 	struct identity id = { .client = afr->xl->graph->client_id };
 	struct frame *f = call_new(afr->xl, &id, sizeof(struct asked));
@@ -220,7 +221,7 @@ static void ask(struct afr *afr, int child)
 	((struct asked *)frame_data(f))->epoch = afr->child[child].epoch;
 	afr->child[child].asking = true;
 	xl_busy(afr->xl, 1);
-	if (!afr_message(f, child, REPL_STATUS, 0, NULL, NULL, status_done)) {
+	if (!afr_message(f, child, what, 0, NULL, NULL, done)) {
 		afr->child[child].asking = false;
 		call_end(f);
 		xl_busy(afr->xl, -1);
@@ -236,7 +237,7 @@ static bool ask_all(struct afr *afr)
 		struct afr_child *c = &afr->child[i];
 
 		if (c->up && !c->known && !c->failed && !c->asking)
-			ask(afr, i);
+			ask(afr, i, REPL_STATUS, status_done);
 		waits |= c->asking;
 	}
 	return waits;
@@ -315,7 +316,9 @@ static void retry_later(struct afr *afr)
 
 static void proposed(struct afr *afr, int ret)
 {
-	afr->proposing = false;
+	bool evicting = afr->evicting;
+
+	afr->proposing = afr->evicting = false;
 	if (ret == -EAGAIN) {
 		/* Somebody else was quicker: what he did is on the bricks. */
 		for (int i = 0; i < afr->xl->nr_children; i++)
@@ -325,7 +328,7 @@ static void proposed(struct afr *afr, int ret)
 		if (!afr->stuck)	/* once, not with every attempt */
 			log_warning(afr->xl->name, "the view cannot be changed: %s", strerror(-ret));
 		/* Who wants a member out has to be told; that somebody cannot join is nobody's loss. */
-		afr->stuck = afr->unwanted | afr->away ? ret : 0;
+		afr->stuck = evicting && (afr->unwanted | afr->away) ? ret : 0;
 		retry_later(afr);
 	}
 	afr_wake(afr);
@@ -425,6 +428,7 @@ static bool evict(struct afr *afr)
 			    afr->at[place] >= 0 ? afr_name(afr, afr->at[place]) : "a brick that is not here",
 			    afr->unwanted_why[place]);
 	}
+	afr->evicting = true;
 	propose(afr, &v);
 	return true;
 }
@@ -447,6 +451,101 @@ static bool join(struct afr *afr)
 		return true;
 	}
 	return false;
+}
+
+/* ---- bricks that are not in the view ---- */
+
+static bool is_new(const struct afr_child *c)
+{
+	return c->up && c->known && !c->failed && c->place < 0 && !c->status.installed.number && !c->status.witness;
+}
+
+static void refuse(struct afr *afr, int child, const char *why)
+{
+	struct afr_child *c = &afr->child[child];
+
+	c->failed = true;
+	snprintf(c->reason, sizeof c->reason, "%s: to have it take the place of one that is gone, stop it, empty its directory (with .glusterfs) "
+		 "and start it", why);
+	log_error(afr->xl->name, "%s is not used: %s", afr_name(afr, child), c->reason);
+}
+
+static void empty_done(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+{
+	struct afr *afr = f->xl->priv;
+	struct afr_child *c = &afr->child[child];
+
+	if (c->epoch == ((struct asked *)frame_data(f))->epoch) {
+		c->asked_empty = true;
+		c->empty = false;
+	}
+	if (c->asked_empty && ret >= 0) {
+		struct wire w = repl_reader(reply->answer);
+
+		c->empty = wire_get_u8(&w) && repl_read_end(&w) == 0;
+	}
+	c->asking = false;
+	call_end(f);
+	xl_busy(afr->xl, -1);
+	afr_look(afr);
+}
+
+/* true: it is being asked for. */
+static bool ask_empty(struct afr *afr)
+{
+	for (int i = 0; i < afr->xl->nr_children; i++)
+		if (is_new(&afr->child[i]) && !afr->child[i].asked_empty) {
+			ask(afr, i, REPL_EMPTY, empty_done);
+			return true;
+		}
+	return false;
+}
+
+static void refuse_strangers(struct afr *afr)
+{
+	for (int i = 0; i < afr->xl->nr_children; i++) {
+		const struct afr_child *c = &afr->child[i];
+
+		if (!c->up || !c->known || c->failed || c->place >= 0 || c->status.witness)
+			continue;
+		if (!c->status.installed.number && !c->empty)
+			refuse(afr, i, "it is no member of this replica set, and not empty");
+		else if (c->status.installed.number && !gfid_equal(&c->status.installed.set, &afr->view.set))
+			refuse(afr, i, "it belongs to another replica set");
+		else if (c->status.installed.number)
+			refuse(afr, i, "another brick has its place by now");
+	}
+}
+
+/* Exactly one place has nobody, and exactly one is new here: all others are known, so that it cannot be one who is only away. */
+static bool replace(struct afr *afr)
+{
+	struct view v = next_view(afr);
+	int place = -1, child = -1;
+
+	if (!afr->self_heal || afr_missing(afr, VIEW_FULL))
+		return false;
+	for (int i = 0; i < afr->xl->nr_children; i++) {
+		if (afr->child[i].place >= 0)
+			continue;
+		if (child >= 0 || !is_new(&afr->child[i]) || !afr->child[i].empty)
+			return false;
+		child = i;
+	}
+	for (uint32_t i = 0; i < v.nr_bricks; i++) {
+		if (afr->at[i] >= 0)
+			continue;
+		if (place >= 0 || v.brick[i].role != VIEW_ABSENT)
+			return false;
+		place = (int)i;
+	}
+	if (place < 0 || child < 0)
+		return false;
+	log_warning(afr->xl->name, "%s is new and empty: it takes the place of brick %d, which is gone", afr_name(afr, child), place);
+	v.brick[place] = (struct view_brick){ .id = afr->child[child].status.brick,
+					      .incarnation = afr->child[child].status.incarnation, .role = VIEW_JOINING };
+	propose(afr, &v);
+	return true;
 }
 
 static bool promote(struct afr *afr)
@@ -491,18 +590,52 @@ bool afr_members_are_here(struct afr *afr)
 
 /* ---- looking ---- */
 
+/* The view that the child has, if it is of this set; NULL. */
+static const struct view *view_of(const struct afr *afr, int child, const struct gfid *set)
+{
+	const struct afr_child *c = &afr->child[child];
+
+	return c->known && c->status.installed.number && gfid_equal(&c->status.installed.set, set) ? &c->status.installed : NULL;
+}
+
+/* The replica set that we are of: the one of most children.  -1: it is not clear. */
+static int find_set(const struct afr *afr, struct gfid *set)
+{
+	int most = 0, others = 0;
+
+	*set = afr->view.set;
+	for (int i = 0; i < afr->xl->nr_children && !afr->view.number; i++) {
+		const struct view *v = afr->child[i].known ? &afr->child[i].status.installed : NULL;
+		int nr = 0;
+
+		if (!v || !v->number || gfid_equal(&v->set, set))
+			continue;
+		for (int k = 0; k < afr->xl->nr_children; k++)
+			nr += view_of(afr, k, &v->set) != NULL;
+		others = nr >= most ? most : nr;
+		if (nr > most) {
+			most = nr;
+			*set = v->set;
+		}
+	}
+	return most && most == others ? -1 : 0;
+}
+
 /* The newest view that somebody has; two that came apart: -1. */
 static int newest(struct afr *afr, const struct view **ret_view)
 {
 	const struct view *best = &afr->view;
+	struct gfid set;
 
+	if (find_set(afr, &set) < 0)
+		return -1;
 	for (int i = 0; i < afr->xl->nr_children; i++)
-		if (afr->child[i].known && afr->child[i].status.installed.number > best->number)
+		if (view_of(afr, i, &set) && afr->child[i].status.installed.number > best->number)
 			best = &afr->child[i].status.installed;
 	for (int i = 0; i < afr->xl->nr_children; i++) {
-		const struct view *v = &afr->child[i].status.installed;
+		const struct view *v = view_of(afr, i, &set);
 
-		if (!afr->child[i].known || !v->number || v->number + VIEW_ANCESTORS_MAX < best->number)
+		if (!v || v->number + VIEW_ANCESTORS_MAX < best->number)
 			continue;
 		if (!view_descends(best, view_name(v)))
 			return -1;
@@ -523,7 +656,8 @@ static void look(struct afr *afr)
 		return;
 	if (newest(afr, &best) < 0) {
 		if (!afr->split)
-			log_critical(afr->xl->name, "split-brain: the subvolumes have views that do not come from each other");
+			log_critical(afr->xl->name, "split-brain: the subvolumes have views that do not come from each other (of one that "
+				     "belongs elsewhere, the directory is to be emptied, with .glusterfs)");
 		afr->split = true;
 		return afr_wake(afr);
 	}
@@ -537,7 +671,10 @@ static void look(struct afr *afr)
 	tell_who_is_out(afr);
 	if (!afr->view.number)
 		return (void)begin(afr);
-	if (install_one(afr) || begin_anew(afr) || evict(afr) || promote(afr) || join(afr))
+	if (ask_empty(afr))
+		return;
+	refuse_strangers(afr);
+	if (install_one(afr) || begin_anew(afr) || evict(afr) || promote(afr) || join(afr) || replace(afr))
 		return;
 	afr_heal_wanted(afr);		/* who joins may have been away */
 	afr->stuck = 0;			/* what could not be decided need not be any more */
@@ -611,7 +748,7 @@ void afr_event(struct xlator *xl, int child, enum xl_event what, void *data)
 	switch (what) {
 	case XL_CHILD_UP:
 		c->heard = c->up = true;
-		c->failed = c->known = c->leaving = false;
+		c->failed = c->known = c->leaving = c->asked_empty = false;
 		c->epoch++;
 		c->reason[0] = '\0';
 		afr_held_lost(afr, child);

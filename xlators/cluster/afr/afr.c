@@ -191,6 +191,11 @@ static void afr_dump(struct xlator *xl, struct dump *d)
 	dump_u64(d, "read-failovers", afr->nr_failovers);
 	dump_u64(d, "items-healed", afr->nr_healed);
 	dump_u64(d, "bytes-healed", afr->nr_heal_bytes);
+	dump_u64(d, "bricks-compared", afr->nr_walks);
+	dump_u64(d, "directories-compared", afr->nr_walk_dirs);
+	dump_u64(d, "objects-compared", afr->nr_walk_objects);
+	dump_u64(d, "bytes-compared", afr->nr_walk_bytes);
+	afr_heal_dump(afr, d);
 }
 
 static const struct xlator_type afr_xlator = {

@@ -32,9 +32,10 @@ struct afr_child {
 	bool asking, known;		/* its status: on the way; there */
 	uint32_t epoch;			/* counts its ups and downs */
 	struct repl_status status;
+	bool asked_empty, empty;	/* (without a view) it has said whether there is anything in it */
 	int place;			/* in the view; -1: it has none */
 	uint64_t told_view;		/* in which it was told that it is out */
-	char reason[192];		/* of being down, refused or evicted */
+	char reason[256];		/* of being down, refused or evicted */
 	uint32_t nr_commits;
 	struct afr_commit commit[AFR_COMMITS];
 	struct frame *committing;	/* a message is on the way */
@@ -60,6 +61,7 @@ struct afr {
 	bool looking;			/* the views of the children are being asked for or installed */
 	bool look_again;
 	bool proposing;
+	bool evicting;			/* the proposal puts somebody out: another one may fail only because he is gone */
 	/* places that an operation could not do without, and could not use: something failed there; it was not here */
 	uint32_t unwanted, away;
 	char unwanted_why[VIEW_BRICKS_MAX][96];
@@ -86,6 +88,7 @@ struct afr {
 	LIST_HEAD(afr_key_bucket, afr_key) keys[1024];
 
 	uint64_t nr_changes, nr_again, nr_settled, nr_views, nr_failovers, nr_healed, nr_heal_bytes;
+	uint64_t nr_walks, nr_walk_dirs, nr_walk_objects, nr_walk_bytes;
 	uint64_t members;		/* full and up */
 	LIST_HEAD(afr_held_bucket, afr_held) held[AFR_HELD_BUCKETS];	/* locks, by inode */
 };
@@ -248,13 +251,26 @@ void afr_settle_stop(struct afr *afr);
 /* afr-heal.c */
 void afr_heal_wanted(struct afr *afr);
 void afr_heal_stop(struct afr *afr);
+void afr_heal_dump(const struct afr *afr, struct dump *d);
+
+/* Of a file's data: bytes [begin, end), both of blocks; blocks: of one chunk those with a bit, 0: all. */
+struct afr_part {
+	uint64_t begin, end;
+	uint16_t blocks;
+};
+
+/* afr-data.c */
+/* The part of a regular file on child `to` becomes what it is on child `from`; the rest as afr_mend. */
+void afr_copy(struct afr *afr, int from, int to, const struct identity *id, struct inode *inode, const struct afr_part *part,
+	      void (*done)(void *arg, int ret), void *arg);
 
 /* afr-mend.c */
 /*
  * Makes what `item` names on child `to` what it is on child `from`, as `id` (view, grant, impose).  done(arg, ret): 0;
  * -EAGAIN: something else must be mended first; -errno.  Runs in a call of its own.
+ * part: NULL, or (a walk) the part of the data that an item of data is about; an item of a name then has none, which come by themselves.
  */
-void afr_mend(struct afr *afr, int from, int to, const struct identity *id, const struct item *item,
+void afr_mend(struct afr *afr, int from, int to, const struct identity *id, const struct item *item, const struct afr_part *part,
 	      void (*done)(void *arg, int ret), void *arg);
 
 /* A message: `put` writes it.  done as of wind_replicate.  false: no memory, done is not called. */

@@ -3,7 +3,7 @@ afrdir = $(xlatordir)/cluster
 afr_LTLIBRARIES = xlators/cluster/afr/afr.la
 xlators_cluster_afr_afr_la_SOURCES = xlators/cluster/afr/afr.h xlators/cluster/afr/afr.c \
 	xlators/cluster/afr/afr-change.c xlators/cluster/afr/afr-commit.c \
-	xlators/cluster/afr/afr-fd.c xlators/cluster/afr/afr-heal.c xlators/cluster/afr/afr-held.c xlators/cluster/afr/afr-lock.c \
+	xlators/cluster/afr/afr-data.c xlators/cluster/afr/afr-fd.c xlators/cluster/afr/afr-heal.c xlators/cluster/afr/afr-heal.h xlators/cluster/afr/afr-walk.c xlators/cluster/afr/afr-held.c xlators/cluster/afr/afr-lock.c \
 	xlators/cluster/afr/afr-mend.c xlators/cluster/afr/afr-read.c \
 	xlators/cluster/afr/afr-register.c xlators/cluster/afr/afr-settle.c \
 	xlators/cluster/afr/afr-view.c
