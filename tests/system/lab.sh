@@ -6,7 +6,7 @@
 #
 # Parts (by default all of them but hang, in this order):
 #	mirror   names, close-to-open, source, git, sqlite; both bricks are equal
-#	kill     a brick is killed in the middle of the work; it stays out
+#	kill     a brick is killed in the middle of the work; it is healed when it is back
 #	locks    the same with posix-locks and io-threads: locks exclude, both hosts write one database
 #	machine  the installed examples/lab.sh: both bricks on one machine
 #	hang     a brick hangs, and later goes on: applications wait for ping-timeout, not more (part of --long)
@@ -321,7 +321,7 @@ kill_in_the_middle()
 	done
 	for client in "$h1 $client1" "$h2 $client2"; do
 		# shellcheck disable=SC2086
-		stays_out $client $subvolume
+		is_out $client $subvolume
 	done
 }
 
@@ -330,12 +330,19 @@ enough_objects()
 	[ "$(find "$1" -name '*.o' | wc -l)" -ge "$2" ]
 }
 
-# stays_out HOST CLIENT SUBVOLUME
-stays_out()
+# is_out HOST CLIENT SUBVOLUME: it was killed
+is_out()
 {
 	wait_for 10 client_logged "$1" "$3 is out" || fail "the log of $1 does not say that $3 is out"
 	statedump "$1" "$2" >"$TMP/dump"
-	grep -Eq "$3: out" "$TMP/dump" || fail "the statedump of $1 does not say that $3 is out: $(grep -n "$3" "$TMP/dump")"
+	grep -Eq '^view=v[0-9]+ .*absent' "$TMP/dump" || fail "the statedump of $1 does not say who is out: $(grep view= "$TMP/dump")"
+	grep -Eq "=$3: down" "$TMP/dump" || fail "the statedump of $1 does not say that $3 is down: $(grep -n "$3" "$TMP/dump")"
+}
+
+# whole HOST CLIENT: all bricks are members again
+whole()
+{
+	statedump "$1" "$2" | grep -Eq '^view=v[0-9]+ [^,]*, full 0 1$'
 }
 
 part_kill()
@@ -348,41 +355,39 @@ part_kill()
 		lab_up lab-server.vol
 		if [ "$victim" = 2 ]; then
 			kill_in_the_middle $h2 "$brick2" remote1
-			after_the_kill $h2 remote1 "$disk1" "$disk2"
+			after_the_kill $h2 "$disk2"
 			brick2=$pid
 		else
 			kill_in_the_middle $h1 "$brick1" remote2
-			after_the_kill $h1 remote2 "$disk2" "$disk1"
+			after_the_kill $h1 "$disk1"
 			brick1=$pid
 		fi
 		lab_down
 	done
 }
 
-# after_the_kill HOST SUBVOLUME GOOD-DISK OLD-DISK: $pid is the new brick.
+# after_the_kill HOST OLD-DISK: $pid is the new brick.
 after_the_kill()
 {
-	local host=$1 subvolume=$2 good=$3 old=$4 brick second=/mnt/production/second
+	local host=$1 old=$2 brick second=/mnt/production/second
 
-	note "  the brick is back, and stays out"
+	note "  the brick is back, and healed"
 	start_brick "$host"
 	brick=$pid
-	wait_for 30 client_logged $h1 "$subvolume is back, and stays out" || fail "$h1 does not say that it is back"
-	wait_for 30 client_logged $h2 "$subvolume is back, and stays out" || fail "$h2 does not say that it is back"
+	wait_for 120 whole $h1 "$client1" || fail "$h1 does not say that it is whole"
+	wait_for 30 whole $h2 "$client2" || fail "$h2 does not say that it is whole"
+	check_equal "after healing"
 	echo 'written later' >"$mnt1/later"
-	check test -e "$good/later"
-	check test ! -e "$old/later"
 	check grep -q later "$mnt2/later"
-	note "  a new mount does not use it either"
+	note "  a new mount uses it"
 	on "$host" mkdir -p $second
 	start_client "$host" $second
 	check on "$host" grep -q 'written later' $second/later
-	stays_out "$host" "$pid" "$subvolume"
 	on "$host" "$work" names $second/names || fail "work on the new mount"
-	check test -d "$good/names"
-	check test ! -e "$old/names"
+	check test -d "$old/names"
 	check on "$host" umount $second
 	wait_for 20 dead "$pid" || fail "the second client does not end"
+	check_equal "after it was healed"
 	pid=$brick
 }
 
@@ -506,8 +511,8 @@ part_hang()
 		check grep -qx after "$mnt/second"
 	done
 	kill -CONT "$brick2"
-	stays_out $h1 "$client1" remote1
-	stays_out $h2 "$client2" remote1
+	wait_for 120 whole $h1 "$client1" || fail "$h1 does not say that it is whole"
+	check_equal "after the brick went on"
 	for mnt in "$mnt1" "$mnt2"; do
 		check grep -qx after "$mnt/first"
 		check grep -qx after "$mnt/second"
