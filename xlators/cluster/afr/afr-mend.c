@@ -230,8 +230,9 @@ static void meta_tail(struct frame *f)
 
 	if (!S_ISREG(m->want.mode) || m->item.kind != ITEM_META || m->item.chunk >= m->want.size)
 		return meta_owner(f);
-	m->block = m->item.chunk / ITEM_BLOCK;
-	m->item.chunk = UINT64_MAX;
+	m->part = (struct afr_part){ .begin = m->item.chunk / ITEM_BLOCK * ITEM_BLOCK, .end = UINT64_MAX };
+	m->is_part = true;
+	m->item.chunk = ITEM_NOT_CUT;
 	mend_data(f);
 }
 
