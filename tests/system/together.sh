@@ -9,15 +9,12 @@ fi
 . "$GF_SRCDIR/tests/places.sh"
 need python3
 
-# Of a mirror, attributes come from one brick and data from another one, which may not have what is being appended yet.
-declare -A follows=([brick]=follow [mirror]="")
 for place in brick mirror; do
 	note "$place"
 	"on_$place"
 	mkdir "$TMP/$place.other" "$dir/shared"
 	start_mount "other-$place" "$TMP/$place_name.vol" "$TMP/$place.other" -o suid,dev || die "no second mount"
-	timeout 300 python3 "$GF_SRCDIR/tests/system/together.py" "$dir/shared" "$TMP/$place.other/shared" "${follows[$place]}" \
-		>"$TMP/out" 2>&1 ||
+	timeout 300 python3 "$GF_SRCDIR/tests/system/together.py" "$dir/shared" "$TMP/$place.other/shared" follow >"$TMP/out" 2>&1 ||
 		fail "together.py on $place: $(cat "$TMP/out")"
 	grep '^   ' "$TMP/out"
 	umount "$TMP/$place.other" || fail "umount of the other mount"
