@@ -3,7 +3,7 @@ SCRIPT = tests/xlator/script.c tests/xlator/script.h tests/unit/unit.h
 SCRIPT_CFLAGS = $(UNIT_CFLAGS) -Wno-unused-parameter -DXLATOR_BUILD_DIR='"$(abs_builddir)"'
 
 SCRIPT_TESTS = tests/unit/test_call tests/unit/test_inode tests/unit/test_graph tests/unit/test_xlator \
-	tests/xlator/test_locks tests/xlator/test_small
+	tests/xlator/test_locks tests/xlator/test_small tests/xlator/test_no_memory
 AFR_TESTS = tests/xlator/test_afr tests/xlator/test_afr_away tests/xlator/test_afr_doubt tests/xlator/test_afr_ops \
 	tests/xlator/test_afr_random
 check_PROGRAMS += $(SCRIPT_TESTS) $(AFR_TESTS)
@@ -70,4 +70,4 @@ tests_xlator_test_no_memory_SOURCES = tests/xlator/test_no_memory.c tests/unit/n
 	core/call.c core/graph.c core/xlator.c core/inode.c core/fd.c core/buf.c core/option.c
 tests_xlator_test_no_memory_CFLAGS = $(SCRIPT_CFLAGS) -fvisibility=default
 tests_xlator_test_no_memory_LDFLAGS = $(NO_MEMORY_LINK)
-tests_xlator_test_no_memory_LDADD = libglusterfs.la $(CHECK_LIBS) $(XXHASH_LIBS)
+tests_xlator_test_no_memory_LDADD = libreplication.la libglusterfs.la $(CHECK_LIBS) $(XXHASH_LIBS)

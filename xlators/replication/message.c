@@ -20,6 +20,8 @@ struct buf *repl_message(size_t bound, void (*put)(struct wire *w, const void *a
 
 struct wire repl_reader(const struct buf *b)
 {
+	if (!b)				/* nothing was sent: what is read of it fails */
+		return (struct wire){ 0 };
 	return (struct wire){ .base = b->data, .at = b->data, .end = b->data + b->len };
 }
 
