@@ -187,13 +187,9 @@ static void lk_begin(struct frame *f)
 	struct afr_local *local = frame_data(f);
 	const struct lk_args *a = f->args;
 	uint64_t open = afr->members & afr_fd_opened(f->xl, a->fd);
-	int err = afr_verdict(f);
 
-	if (err)
-		return afr_fail(f, err);
-	if (!afr->members || afr->settling)
-		return afr_wait(f, lk_begin);
-	afr_identity_begin(f);
+	if (!afr_begin(f, lk_begin))
+		return;
 	if (a->lock.type == F_UNLCK) {
 		if (!afr_held_change(f, 0))
 			return afr_fail(f, -ENOLCK);

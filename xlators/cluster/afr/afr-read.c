@@ -54,21 +54,33 @@ static void read_send(struct frame *f)
 	wind_any(f, ((struct afr_local *)frame_data(f))->child, read_done);
 }
 
+bool afr_begin(struct frame *f, void (*again)(struct frame *f))
+{
+	const struct afr *afr = f->xl->priv;
+	int err = afr_verdict(f);
+
+	if (!err && afr->members && !afr->settling) {
+		afr_identity_begin(f);
+		return true;
+	}
+	if (err)
+		afr_fail(f, err);
+	else
+		afr_wait(f, again);
+	return false;
+}
+
 static void read_begin(struct frame *f)
 {
 	struct afr *afr = f->xl->priv;
 	struct afr_local *local = frame_data(f);
 	struct fd *fds[2];
-	int err = afr_verdict(f);
 
-	if (err)
-		return afr_fail(f, err);
-	if (!afr->members || afr->settling)
-		return afr_wait(f, read_begin);
+	if (!afr_begin(f, read_begin))
+		return;
 	local->child = choose(f, afr->members & ~local->tried);
 	if (local->child < 0)
 		return afr_fail(f, local->first_error ? local->first_error : -ENOTCONN);
-	afr_identity_begin(f);
 	for (int i = 0, n = afr_fds_of(f, fds); i < n; i++)
 		if (!(afr_fd_opened(f->xl, fds[i]) & afr_bit(local->child)))
 			return afr_with_fds(f, afr_bit(local->child), read_send);
@@ -208,13 +220,9 @@ static void all_begin(struct frame *f)
 	struct afr *afr = f->xl->priv;
 	struct afr_local *local = frame_data(f);
 	struct fd *fds[2];
-	int err = afr_verdict(f);
 
-	if (err)
-		return afr_fail(f, err);
-	if (!afr->members || afr->settling)
-		return afr_wait(f, all_begin);
-	afr_identity_begin(f);
+	if (!afr_begin(f, all_begin))
+		return;
 	for (int i = 0, n = afr_fds_of(f, fds); i < n; i++)
 		if (afr->members & ~afr_fd_opened(f->xl, fds[i]) & ~local->tried)
 			return afr_with_fds(f, afr->members, all_send);
@@ -303,6 +311,7 @@ static void statfs_begin(struct frame *f)
 		return afr_fail(f, err);
 	if (!afr->members)
 		return afr_wait(f, statfs_begin);
+	/* In no view: how much room there is does not depend on it. */
 	afr_gather(f, afr->members, statfs_done);
 }
 

@@ -225,6 +225,8 @@ void afr_note_opened(struct frame *f);
 struct fd *afr_newfd(const struct frame *f);
 
 /* afr-read.c */
+/* For what needs no home: f asks in our view from now on.  false: it has failed, or waits for a member or for settling; then again(f). */
+bool afr_begin(struct frame *f, void (*again)(struct frame *f));
 void afr_read(struct frame *f);
 
 /* afr-lock.c */
