@@ -252,6 +252,20 @@ static void change_wait(struct frame *f)
 	afr_wait(f, change_begin);
 }
 
+/* Was it done to the same objects?  A name that is not healed yet may mean another one there. */
+static bool is_same_object(enum fop_id op, const union fop_reply *a, const union fop_reply *b)
+{
+	const struct attr *one[REPL_ATTRS_MAX], *other[REPL_ATTRS_MAX];
+	int nr = repl_attrs(op, a, one);
+
+	if (repl_attrs(op, b, other) != nr)
+		return false;
+	for (int i = 0; i < nr; i++)
+		if (!gfid_equal(&one[i]->gfid, &other[i]->gfid))
+			return false;
+	return true;
+}
+
 /* Places that join and have not executed it. */
 static uint32_t missing_joiners(const struct frame *f)
 {
@@ -262,7 +276,8 @@ static uint32_t missing_joiners(const struct frame *f)
 	for (uint64_t left = afr->joining & local->sent; left; left &= left - 1) {
 		int i = afr_lowest(left);
 
-		if (local->answers[i].ret == local->law.ret)
+		if (local->answers[i].ret == local->law.ret &&
+		    (local->law.ret < 0 || is_same_object(f->op, &local->law.reply, &local->answers[i].reply)))
 			missing &= ~(1u << afr->child[i].place);
 	}
 	return missing;

@@ -478,8 +478,8 @@ static void mend_next(struct frame *f)
 	if (!heal_is_current(f))
 		return heal_end(f, true);
 	if (h->at < h->nr && !h->failed)
-		return afr_mend(f->xl->priv, h->home, h->target, call_identity(f), &h->item[h->at],
-				h->walk ? &h->part[h->at] : NULL, mended, f);
+		return afr_mend(f->xl->priv, h->home, h->target, h->walk ? -1 : h->place, call_identity(f),
+				&h->item[h->at], h->walk ? &h->part[h->at] : NULL, mended, f);
 	if (h->walk)			/* it syncs at its end */
 		return synced(f, h->target, 0, NULL);
 	heal_send(f, h->target, REPL_SYNC, 0, NULL, synced);

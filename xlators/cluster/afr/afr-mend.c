@@ -19,7 +19,8 @@
 static const struct gfid gfid_landfill = { .b = { [15] = 2 } };	/* storage/posix has it */
 
 struct mend {
-	int from, to;
+	int from, to, place;
+	bool failed;
 	struct item item;
 	void (*done)(void *arg, int ret);
 	void *arg;
@@ -335,8 +336,8 @@ static void made(struct frame *f, int ret)
 
 	if (ret == -ESTALE || ret == -ENOENT)
 		return mend_end(f, -EAGAIN);
-	if (ret < 0)
-		return mend_end(f, ret);
+	if (ret < 0 || m->place >= 0)
+		return mend_end(f, ret < 0 ? ret : 0);
 	/* All of it is new, also what was there before the brick went away. */
 	if (S_ISREG(m->want.mode) && m->want.size && !m->is_part)
 		return mend_data(f);
@@ -373,7 +374,7 @@ static void target_read(struct frame *f, int child, int ret, const struct readli
 						       .target = target }, symlink_done);
 }
 
-static void make(struct frame *f)
+static void make_now(struct frame *f)
 {
 	struct mend *m = mend_of(f);
 	uint32_t mode = m->want.mode;
@@ -385,6 +386,50 @@ static void make(struct frame *f)
 		return wind_readlink(f, m->from, &(struct readlink_args){ .inode = m->inode }, target_read);
 	wind_mknod(f, m->to, &(struct mknod_args){ .parent = m->parent, .name = m->item.name, .inode = m->inode,
 						   .mode = mode, .rdev = m->want.rdev }, mknod_done);
+}
+
+static void put_new(struct wire *w, const void *arg)
+{
+	const struct mend *m = arg;
+	struct item all = { .kind = m->item.kind, .gfid = m->want.gfid, .chunk = UINT64_MAX };
+
+	wire_put_u8(w, m->place);
+	item_put(w, &all);
+}
+
+static void new_noted(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+{
+	struct mend *m = mend_of(f);
+
+	m->failed |= ret < 0;
+	if (f->pending)
+		return;
+	if (m->failed)
+		return mend_end(f, -EAGAIN);
+	m->item.kind = ITEM_NAME;
+	make_now(f);
+}
+
+/*
+ * On a brick that joins all of it will be missing, also what was there before the brick went away: every member notes that before
+ * it is there by name.  It is mended as an item of its own, with its own key.
+ */
+static void make(struct frame *f)
+{
+	struct mend *m = mend_of(f);
+	const struct afr *afr = f->xl->priv;
+
+	if (m->place < 0)
+		return make_now(f);
+	f->pending++;
+	for (int kind = ITEM_META; kind <= (S_ISREG(m->want.mode) && m->want.size ? ITEM_DATA : ITEM_META); kind++) {
+		m->item.kind = kind;
+		for (uint64_t to = afr->members; to; to &= to - 1)
+			if (!afr_message(f, afr_lowest(to), REPL_LACKS, 1 + ITEM_SIZE_MAX, put_new, m, new_noted))
+				m->failed = true;
+	}
+	if (--f->pending == 0)
+		new_noted(f, -1, 0, NULL);
 }
 
 /* ---- a name: the brick has the object somewhere ---- */
@@ -596,8 +641,8 @@ static void want_looked(struct frame *f, int child, int ret, const struct lookup
 
 /* ---- */
 
-void afr_mend(struct afr *afr, int from, int to, const struct identity *id, const struct item *item, const struct afr_part *part,
-	      void (*done)(void *arg, int ret), void *arg)
+void afr_mend(struct afr *afr, int from, int to, int place, const struct identity *id, const struct item *item,
+	      const struct afr_part *part, void (*done)(void *arg, int ret), void *arg)
 {
 	struct frame *f = call_new(afr->xl, id, sizeof(struct mend));
 	struct inode *inode = f ? inode_get(xl_inodes(afr->xl), &item->gfid, 0) : NULL;
@@ -609,7 +654,7 @@ void afr_mend(struct afr *afr, int from, int to, const struct identity *id, cons
 	}
 	xl_busy(afr->xl, 1);
 	struct mend *m = mend_of(f);
-	*m = (struct mend){ .from = from, .to = to, .item = *item, .done = done, .arg = arg, .is_part = part };
+	*m = (struct mend){ .from = from, .to = to, .place = place, .item = *item, .done = done, .arg = arg, .is_part = part };
 	if (part)
 		m->part = *part;
 	switch ((enum item_kind)item->kind) {

@@ -243,7 +243,7 @@ static void impose_next(struct frame *f)
 	while (s->left && s->at < s->nr && !(s->todo[s->at / 64] >> s->at % 64 & 1))
 		s->at++;
 	if (s->left && s->at < s->nr)
-		return afr_mend(afr, s->home, s->target, call_identity(f), &s->item[s->at], NULL, imposed, f);
+		return afr_mend(afr, s->home, s->target, -1, call_identity(f), &s->item[s->at], NULL, imposed, f);
 	if (s->left && next_pass(s, s->nr))
 		return impose_next(f);
 	if (s->left)

@@ -263,17 +263,17 @@ struct afr_part {
 
 /* afr-data.c */
 /* The part of a regular file on child `to` becomes what it is on child `from`; the rest as afr_mend. */
-void afr_copy(struct afr *afr, int from, int to, const struct identity *id, struct inode *inode, const struct afr_part *part,
-	      void (*done)(void *arg, int ret), void *arg);
+void afr_copy(struct afr *afr, int from, int to, const struct identity *id, struct inode *inode, const struct afr_part *part, void (*done)(void *arg, int ret), void *arg);
 
 /* afr-mend.c */
 /*
- * Makes what `item` names on child `to` what it is on child `from`, as `id` (view, grant, impose).  done(arg, ret): 0;
+ * Makes what `item` names on child `to` what it is on child `from`, as `id` (view, grant, impose).  place: of `to`, which joins, and
+ * is noted to lack objects that are made there; -1: it does not join, they are mended at once.  done(arg, ret): 0;
  * -EAGAIN: something else must be mended first; -errno.  Runs in a call of its own.
  * part: NULL, or (a walk) the part of the data that an item of data is about; an item of a name then has none, which come by themselves.
  */
-void afr_mend(struct afr *afr, int from, int to, const struct identity *id, const struct item *item, const struct afr_part *part,
-	      void (*done)(void *arg, int ret), void *arg);
+void afr_mend(struct afr *afr, int from, int to, int place, const struct identity *id, const struct item *item,
+	      const struct afr_part *part, void (*done)(void *arg, int ret), void *arg);
 
 /* A message: `put` writes it.  done as of wind_replicate.  false: no memory, done is not called. */
 bool afr_message(struct frame *f, int child, enum repl_what what, size_t bound,
