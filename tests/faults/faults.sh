@@ -3,9 +3,10 @@
 # A mirror of two or three bricks under random changes by writers on two clients, while bricks, clients, links and disks fail, one
 # after the other or over one another. Then everything is mended, healed, and compared with what was acknowledged.
 #
-#	faults.sh [--seed N] [--bricks 2|3] [--witness yes|no] [--rounds N] [--writers N] [FAULT...]
+#	faults.sh [--seed N] [--bricks 2|3] [--witness yes|no] [--rounds N] [--writers N] [--nameless] [FAULT...]
 #
 # What is not said is drawn from the seed (default 1); so are the faults, unless they are named: they are tried in this order then.
+# --nameless: also files that are open without a name; a home that comes back does not have them yet, so this fails today.
 # Each machine is a network namespace (tests/hosts.sh). The order in which real processes get on is not replayed by
 # the seed: the same seed makes the same faults and changes, and mostly the same failure.
 # GF_KEEP=1: what it made stays; the bricks, and a log of each process at level DEBUG.
@@ -22,7 +23,7 @@ need bridge fallocate
 GF_BRICKCHECK=$GF_BUILDDIR/tests/system/brickcheck
 inside_own_namespaces "$@"
 
-SEED=1 BRICKS='' WITNESS='' ROUNDS='' WRITERS=3 CHOSEN=()
+SEED=1 BRICKS='' WITNESS='' ROUNDS='' WRITERS=3 NAMELESS='' CHOSEN=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	--seed) SEED=$2; shift ;;
@@ -30,6 +31,7 @@ while [ $# -gt 0 ]; do
 	--witness) WITNESS=$2; shift ;;
 	--rounds) ROUNDS=$2; shift ;;
 	--writers) WRITERS=$2; shift ;;
+	--nameless) NAMELESS=$1 ;;
 	*) CHOSEN+=("$1") ;;
 	esac
 	shift
@@ -73,6 +75,7 @@ set_up()
 	local i name last=b$((BRICKS - 1)) names=''
 
 	mkdir "$CTL"
+	[ -z "$NAMELESS" ] || : >"$CTL/nameless"
 	make_network
 	# one brick has a disk of its own, that can be full
 	make_disk "$TMP/$last/mnt" 96 || die "no disk"
@@ -187,9 +190,17 @@ until_true()
 	done
 }
 
-whole()
+is_whole()
 {
 	last_view c0 | grep -q "$full_view" && last_view c1 | grep -q "$full_view"
+}
+
+# Healing gets on while everybody works, but a few hot files and directories at full speed may keep it from its end.
+whole()
+{
+	: >"$CTL/slowly"
+	until_true is_whole
+	rm "$CTL/slowly"
 }
 
 # one_sees PATTERN: a client has gone on to a view like this since mark()
@@ -415,7 +426,7 @@ round()
 
 	below "$BRICKS"
 	# Where nobody can tell who is right, and the last one is not healed yet, it must be the same brick.
-	[ "$voters" = 2 ] && ! whole && [ -n "${brick:-}" ] || brick=b$r
+	[ "$voters" = 2 ] && ! is_whole && [ -n "${brick:-}" ] || brick=b$r
 	below 2
 	client=c$r other=c$((1 - r))
 	below 300
@@ -423,7 +434,7 @@ round()
 	note "$fault: brick $brick, client $client, $some operations"
 	"fault_$fault"
 	below 3
-	[ "$r" = 0 ] && [ "$voters" -gt 2 ] || until_true whole
+	[ "$r" = 0 ] && [ "$voters" -gt 2 ] || whole
 }
 
 work()
@@ -440,7 +451,7 @@ work()
 		below ${#FAULTS[@]}
 		round "${CHOSEN[i]:-${FAULTS[r]}}"
 	done
-	until_true whole
+	whole
 	goes_on 50 c0 c1
 }
 
@@ -459,7 +470,7 @@ end_work()
 
 	: >"$CTL/stop"
 	until_true all_stopped
-	until_true whole
+	whole
 	for c in c0 c1; do
 		pid=$(cat "$TMP/$c.pid")
 		on $c umount /mnt/static || fail "umount of $c"
@@ -493,7 +504,7 @@ compare()
 }
 
 pick
-replay="--seed $SEED --bricks $BRICKS --witness $WITNESS --rounds $ROUNDS --writers $WRITERS ${CHOSEN[*]}"
+replay="--seed $SEED --bricks $BRICKS --witness $WITNESS --rounds $ROUNDS --writers $WRITERS $NAMELESS ${CHOSEN[*]}"
 note "faults.sh $replay"
 at_exit '[ "$status" = 0 ] || [ "$status" = 77 ] || echo "replay: GF_KEEP=1 make faults FAULTS=\"$replay\"" >&2'
 dirs=() writers=()

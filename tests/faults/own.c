@@ -509,6 +509,14 @@ static void change(void)
 		(void)number_at(&c.a, &c.node->ino);
 }
 
+/* A brick that comes back does not have files without a name that are open: an error where it is home (cluster/afr). */
+static void drop_nameless(void)
+{
+	for (int i = 0; i < HELD; i++)
+		if (held[i].fd >= 0 && !held[i].node->names)
+			return own_forget_open();
+}
+
 void own_step(void)
 {
 	int dice = below(100);
@@ -519,4 +527,6 @@ void own_step(void)
 		look();
 	else
 		change();
+	if (!keeps_nameless)
+		drop_nameless();
 }

@@ -7,10 +7,13 @@
  * COUNT processes, numbered from FIRST, change each its own tree MOUNT/wNUMBER, which is there and empty, and MOUNT/shared.
  * The script and they tell each other things by files in CONTROL:
  *	errors-allowed	while it is there operations may fail with errors of the surroundings: EIO, ENOSPC, a dead mount
+ *	nameless	(from the beginning) files stay open when their last name is removed
+ *	slowly		while it is there: 50 operations a second, so that healing keeps pace on any machine
  *	stop		make no more changes, look at everything through the mount, and make stopped.NUMBER
  *	bricks		compare the bricks, which nobody uses any more, with the models, and end
  *	failed		somebody has met something wrong, which is on standard error
  *	ops.FIRST	how many operations each of them has done until now
+ *	history.NUMBER	what it has done, and when (seconds)
  *	counters.FIRST	at the end: a line for each counter, acknowledged and unknown increments
  *
  * The parent tells of an operation that takes longer than a minute: nothing may hang.  Exit status: 0, or 1.
@@ -38,9 +41,11 @@ enum { COUNT_MAX = 64, HISTORY = 24, FROZEN_S = 60 };
 struct report *me;
 int writer, base = -1;
 char mount_point[MOUNT_MAX];
+bool keeps_nameless;
 
 static struct report *reports;
 static char control[MOUNT_MAX], history[HISTORY][TEXT];
+static FILE *all;		/* all of it */
 static uint64_t state, nr_begun;
 static bool allowed;
 
@@ -98,6 +103,11 @@ void begin(const char *fmt, ...)
 	vsnprintf(me->doing, sizeof me->doing, fmt, ap);
 	va_end(ap);
 	memcpy(history[nr_begun++ % HISTORY], me->doing, TEXT);
+	if (all) {
+		struct timespec t;
+		clock_gettime(CLOCK_REALTIME, &t);
+		fprintf(all, "%02ld.%06ld %s\n", t.tv_sec % 60, t.tv_nsec / 1000, me->doing);
+	}
 	allowed = is_told("errors-allowed");
 	me->begin_ns = now_ns();
 }
@@ -134,6 +144,8 @@ void wrong(const char *fmt, ...)
 	for (uint64_t i = nr_begun > HISTORY ? nr_begun - HISTORY : 0; i < nr_begun && n < (int)sizeof out; i++)
 		n += snprintf(out + n, sizeof out - n, "    %s\n", history[i % HISTORY]);
 	fputs(out, stderr);
+	if (all)
+		fclose(all);
 	tell("failed", -1, text);
 	_exit(1);
 }
@@ -216,12 +228,15 @@ static void work(uint64_t seed, char **bricks)
 	struct stat st;
 
 	state = seed * 1000003 + writer;
+	all = fopen(control_path("history", writer), "we");
 	tree = new_node('d', 0755);
 	tree->names = 1;
 	reach();
 	if (fstat(base, &st) == 0)
 		tree->ino = st.st_ino;
 	while (!is_told("stop")) {
+		if (is_told("slowly"))
+			nap();
 		if (below(8))
 			own_step();
 		else
@@ -298,6 +313,7 @@ int main(int argc, char **argv)
 	}
 	snprintf(mount_point, sizeof mount_point, "%s", argv[1]);
 	snprintf(control, sizeof control, "%s", argv[5]);
+	keeps_nameless = is_told("nameless");
 	reports = mmap(NULL, sizeof *reports * COUNT_MAX, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (reports == MAP_FAILED)
 		return 1;

@@ -37,6 +37,7 @@ extern struct report *me;
 extern int writer;			/* our number, over all mounts */
 extern int base;			/* our directory on the mount */
 extern char mount_point[MOUNT_MAX];
+extern bool keeps_nameless;		/* files stay open when their last name is removed */
 
 uint32_t below(uint32_t n);		/* a random number */
 /* What is about to be done: kept for the report of a failure, and for who watches how long it takes. */

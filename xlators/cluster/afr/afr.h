@@ -263,7 +263,8 @@ struct afr_part {
 
 /* afr-data.c */
 /* The part of a regular file on child `to` becomes what it is on child `from`; the rest as afr_mend. */
-void afr_copy(struct afr *afr, int from, int to, const struct identity *id, struct inode *inode, const struct afr_part *part, void (*done)(void *arg, int ret), void *arg);
+void afr_copy(struct afr *afr, int from, int to, const struct identity *id, struct inode *inode, const struct afr_part *part,
+	      void (*done)(void *arg, int ret), void *arg);
 
 /* afr-mend.c */
 /*
