@@ -21,6 +21,8 @@ static const struct gfid gfid_landfill = { .b = { [15] = 2 } };	/* storage/posix
 struct mend {
 	int from, to, place;
 	bool failed;
+	struct gfid lacking;		/* note() */
+	void (*next)(struct frame *f);
 	struct item item;
 	void (*done)(void *arg, int ret);
 	void *arg;
@@ -328,6 +330,51 @@ static void mend_data(struct frame *f)
 	afr_copy(f->xl->priv, m->from, m->to, call_identity(f), m->inode, &part, copied, f);
 }
 
+/* ---- what a brick that joins will lack after a name was mended ---- */
+
+static void put_lacking(struct wire *w, const void *arg)
+{
+	const struct mend *m = arg;
+	struct item all = { .kind = m->item.kind, .gfid = m->lacking, .chunk = UINT64_MAX };
+
+	wire_put_u8(w, m->place);
+	item_put(w, &all);
+}
+
+static void noted(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+{
+	struct mend *m = mend_of(f);
+
+	m->failed |= ret < 0;
+	if (f->pending)
+		return;
+	m->item.kind = ITEM_NAME;
+	if (m->failed)
+		return mend_end(f, -EAGAIN);
+	m->next(f);
+}
+
+/* Every member notes that it lacks the attributes of an object (last: ITEM_META), or its data too (ITEM_DATA); then `next` goes on. */
+static void note(struct frame *f, const struct gfid *gfid, enum item_kind last, void (*next)(struct frame *f))
+{
+	struct mend *m = mend_of(f);
+	const struct afr *afr = f->xl->priv;
+
+	if (m->place < 0)
+		return next(f);
+	m->lacking = *gfid;
+	m->next = next;
+	f->pending++;
+	for (int kind = ITEM_META; kind <= (int)last; kind++) {
+		m->item.kind = kind;
+		for (uint64_t to = afr->members; to; to &= to - 1)
+			if (!afr_message(f, afr_lowest(to), REPL_LACKS, 1 + ITEM_SIZE_MAX, put_lacking, m, noted))
+				m->failed = true;
+	}
+	if (--f->pending == 0)
+		noted(f, -1, 0, NULL);
+}
+
 /* ---- a name: the object is not on the brick ---- */
 
 static void made(struct frame *f, int ret)
@@ -388,48 +435,15 @@ static void make_now(struct frame *f)
 						   .mode = mode, .rdev = m->want.rdev }, mknod_done);
 }
 
-static void put_new(struct wire *w, const void *arg)
-{
-	const struct mend *m = arg;
-	struct item all = { .kind = m->item.kind, .gfid = m->want.gfid, .chunk = UINT64_MAX };
-
-	wire_put_u8(w, m->place);
-	item_put(w, &all);
-}
-
-static void new_noted(struct frame *f, int child, int ret, const struct replicate_reply *reply)
-{
-	struct mend *m = mend_of(f);
-
-	m->failed |= ret < 0;
-	if (f->pending)
-		return;
-	if (m->failed)
-		return mend_end(f, -EAGAIN);
-	m->item.kind = ITEM_NAME;
-	make_now(f);
-}
-
 /*
- * On a brick that joins all of it will be missing, also what was there before the brick went away: every member notes that before
- * it is there by name.  It is mended as an item of its own, with its own key.
+ * On a brick that joins all of it will be missing, also what was there before the brick went away.  It is mended as an item of its
+ * own, with its own key.
  */
 static void make(struct frame *f)
 {
-	struct mend *m = mend_of(f);
-	const struct afr *afr = f->xl->priv;
+	const struct attr *want = &mend_of(f)->want;
 
-	if (m->place < 0)
-		return make_now(f);
-	f->pending++;
-	for (int kind = ITEM_META; kind <= (S_ISREG(m->want.mode) && m->want.size ? ITEM_DATA : ITEM_META); kind++) {
-		m->item.kind = kind;
-		for (uint64_t to = afr->members; to; to &= to - 1)
-			if (!afr_message(f, afr_lowest(to), REPL_LACKS, 1 + ITEM_SIZE_MAX, put_new, m, new_noted))
-				m->failed = true;
-	}
-	if (--f->pending == 0)
-		new_noted(f, -1, 0, NULL);
+	note(f, &want->gfid, S_ISREG(want->mode) && want->size ? ITEM_DATA : ITEM_META, make_now);
 }
 
 /* ---- a name: the brick has the object somewhere ---- */
@@ -590,6 +604,13 @@ static void put_away(struct frame *f)
 
 static void have_look(struct frame *f);
 
+static void change_name(struct frame *f)
+{
+	if (mend_of(f)->has_have)
+		return put_away(f);
+	name_place(f);
+}
+
 static void have_looked(struct frame *f, int child, int ret, const struct lookup_reply *reply)
 {
 	struct mend *m = mend_of(f);
@@ -607,9 +628,10 @@ static void have_looked(struct frame *f, int child, int ret, const struct lookup
 		m->have = reply->attr;
 	if (m->has_have && m->has_want && gfid_equal(&m->have.gfid, &m->want.gfid))
 		return mend_end(f, 0);
-	if (m->has_have)
-		return put_away(f);
-	name_place(f);
+	/* The change of a name changes the time of its directory. */
+	if (m->has_have || m->has_want)
+		return note(f, &m->item.gfid, ITEM_META, change_name);
+	mend_end(f, 0);
 }
 
 static struct gfid new_gfid(struct frame *f)
