@@ -391,10 +391,7 @@ static void noted(struct frame *f, int child, int ret, const struct replicate_re
 
 	h->progress |= ret >= 0 && h->nr_mended;
 	h->left |= h->nr_mended < h->nr;
-	/* What was mended is not listed any more. */
-	if (h->nr_mended == h->nr)
-		h->cursor = 0;
-	else if (!h->cursor)
+	if (!h->cursor)
 		h->sources &= ~afr_bit(h->source);
 	give_back(f, ret < 0);
 }
@@ -449,8 +446,7 @@ static void mended(void *arg, int ret)
 	if (ret == 0) {
 		h->mended[h->at] = true;
 		h->nr_mended++;
-		if (h->pass)
-			time_again(h, &h->item[h->at]);
+		time_again(h, &h->item[h->at]);
 	} else if (ret != -EAGAIN && ret != REPL_CONFLICT) {
 		item_print(&h->item[h->at], text, sizeof text);
 		/* The first of many is told, not each with every attempt. */
@@ -571,12 +567,18 @@ static bool read_page(struct heal *h, const struct buf *b)
 
 	h->cursor = wire_get_u64(&w);
 	wire_get_u64(&w);
-	h->nr = wire_get_u32(&w);
-	if (h->nr > HEAL_PAGE)
+	uint32_t nr = wire_get_u32(&w);
+
+	if (nr > HEAL_PAGE)
 		return false;
-	for (uint32_t i = 0; i < h->nr; i++) {
-		item_get(&w, &h->item[i]);
-		h->generation[i] = wire_get_u64(&w);
+	h->nr = 0;
+	for (uint32_t i = 0; i < nr; i++) {
+		item_get(&w, &h->item[h->nr]);
+		h->generation[h->nr] = wire_get_u64(&w);
+		if (h->item[h->nr].kind == ITEM_META && !h->attributes)
+			h->skipped = true;
+		else
+			h->nr++;
 	}
 	return repl_read_end(&w) == 0;
 }
@@ -588,8 +590,8 @@ static void listed(struct frame *f, int child, int ret, const struct replicate_r
 	if (ret < 0 || !read_page(h, reply->answer))
 		return heal_end(f, true);
 	if (!h->nr) {
-		h->sources &= ~afr_bit(child);
-		h->cursor = 0;
+		if (!h->cursor)
+			h->sources &= ~afr_bit(child);
 		return heal_list(f);
 	}
 	for (uint32_t i = 0; i < h->nr; i++)
@@ -605,9 +607,14 @@ void heal_list(struct frame *f)
 	struct heal *h = heal_of(f);
 
 	heal_as_client(f);
-	if (!h->sources && h->progress) {
+	/* Attributes when there are no names any more: each of those changes the time of its directory. */
+	bool attributes = !h->sources && !h->progress && h->skipped && !h->attributes;
+
+	if (!h->sources && (h->progress || attributes)) {
+		h->attributes |= attributes;
 		h->progress = h->left = false;
 		h->sources = afr->members;
+		h->cursor = 0;
 	}
 	if (!h->sources)
 		return h->left ? heal_end(f, true) : inherit(f);

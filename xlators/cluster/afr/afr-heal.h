@@ -18,6 +18,7 @@ struct heal {
 	uint64_t cursor;
 	bool progress;			/* something was mended in this round */
 	bool failed, left;		/* left: something was listed and could not be mended ... */
+	bool attributes, skipped;	/* they are mended by now; there are such */
 	bool refused;			/* ... and not because something else is to come first */
 	bool again;			/* this page, in a moment */
 	struct item item[HEAL_PAGE];

@@ -227,14 +227,17 @@ static void note_by_name(struct request *r)
 	struct told *t;
 
 	r->by_name = r->mount->said.by_name;
-	if (!r->by_name || !r->mount->nr_stale || !(t = told_before(r, r->by_name == FUSE_LOOKUP ? 0 : r->by_name)))
+	if (!r->by_name || !r->mount->nr_stale || !(t = told_before(r, 0)))
 		return;
 	if (r->by_name == FUSE_LOOKUP) {
 		t->looked_up = true;
 		return;
 	}
-	r->again = true;
+	/* A create that is told ESTALE because the name is there comes again as an open, and that is another thing; an open whose name
+	 * has gone comes again as a create. */
+	r->again = t->by_name == r->by_name || (t->by_name == FUSE_OPEN && r->by_name == FUSE_CREATE);
 	r->looked_up = t->looked_up;
+	/* Whatever it does next: it is not told of that one any more. */
 	t->pid = 0;
 }
 
