@@ -32,7 +32,7 @@ other_disk()
 	at_exit "! is_mounted '$2' || umount -l '$2'"
 }
 
-# mirror_on LEFT RIGHT: mounted; a server for each brick.
+# mirror_on LEFT [RIGHT]: mounted; a server for each brick.
 mirror_on()
 {
 	local side
@@ -47,7 +47,7 @@ mirror_on()
 		servers+=("$pid")
 		client_volume "$side" "$port" brick >>"$TMP/mirror.vol"
 	done
-	afr_volume mirror "$@" >>"$TMP/mirror.vol"
+	[ $# -eq 1 ] || afr_volume mirror "$@" >>"$TMP/mirror.vol"
 	start_mount mirror "$TMP/mirror.vol" "$mnt" || die "no mount"
 }
 
@@ -127,13 +127,14 @@ quotas()
 
 	note "btrfs: a quota that is used up is told by the write (EDQUOT), and puts nobody out"
 	command -v btrfs >/dev/null || { echo "   no btrfs here"; return 0; }
-	other_disk btrfs "$TMP/b1" 400 && other_disk btrfs "$TMP/b2" 400 || return 0
-	mirror_on b1 b2
-	for side in b1 b2; do
+	# Not below cluster/afr: its mapped journal needs a file system that writes in place (man replica).
+	other_disk btrfs "$TMP/b1" 400 || return 0
+	mirror_on b1
+	for side in b1; do
 		btrfs quota enable "$TMP/$side" && btrfs qgroup limit 50M 0/5 "$TMP/$side" || die "no quota on $side"
 	done
 	expect 0 '^$' python3 "$TMP/quota.py" "$mnt/file"
-	mirror_off b1 b2
+	mirror_off b1
 }
 
 shared_blocks
