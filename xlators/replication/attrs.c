@@ -37,3 +37,32 @@ int repl_attrs(enum fop_id op, const void *reply, const struct attr *attrs[REPL_
 	}
 	return o.nr;
 }
+
+static bool is_parent(const struct attr *a, const struct inode *parent)
+{
+	return gfid_equal(&a->gfid, &parent->gfid);
+}
+
+bool repl_stamps(enum fop_id op, const void *op_args, const struct attr *a)
+{
+	const union fop_args *args = op_args;
+
+	switch (op) {
+	case FOP_setattr:
+		return args->setattr.valid & SET_MTIME_NOW;
+	case FOP_setxattr:
+	case FOP_removexattr:
+	case FOP_setflags:
+		return false;
+	case FOP_link:
+		return is_parent(a, args->link.parent);
+	case FOP_unlink:
+		return is_parent(a, args->unlink.parent);
+	case FOP_rmdir:
+		return is_parent(a, args->rmdir.parent);
+	case FOP_rename:
+		return is_parent(a, args->rename.oldparent) || is_parent(a, args->rename.newparent);
+	default:
+		return true;
+	}
+}

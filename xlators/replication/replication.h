@@ -146,6 +146,8 @@ enum { REPL_ATTRS_MAX = 4 };
  * reply.  Their number.
  */
 int repl_attrs(enum fop_id op, const void *reply, const struct attr *attrs[REPL_ATTRS_MAX]);
+/* Does the operation, if it does something, change the mtime of this object? (POSIX.1-2017, each function) */
+bool repl_stamps(enum fop_id op, const void *args, const struct attr *a);
 
 /* ---- messages ------------------------------------------------------------------------------- */
 
@@ -248,7 +250,8 @@ struct repl_promise {
 struct repl_status {
 	struct gfid brick;
 	uint64_t incarnation;
-	bool witness, sealed;
+	bool witness;
+	bool sealed;			/* and no view has followed for a while */
 	uint32_t everything;		/* places that lack ITEM_ALL of the whole brick, as known here */
 	struct view installed;		/* number 0: none */
 	uint64_t lacked[VIEW_BRICKS_MAX];	/* items that these may lack, as known here */

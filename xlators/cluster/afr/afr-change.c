@@ -426,16 +426,18 @@ static void others_open(struct frame *f)
 
 /* ---- home ---- */
 
-/* When home has done it: what it has changed has this ctime. */
+/* When home has done it, by the mtime of what it has changed.  (Not the ctime, which the handle of a new object moves.) */
 static uint64_t stamp_of(const struct frame *f, const void *reply)
 {
 	const struct attr *attrs[REPL_ATTRS_MAX];
 	uint64_t stamp = 0;
 
 	for (int i = 0, n = repl_attrs(f->op, reply, attrs); i < n; i++) {
-		uint64_t ns = (uint64_t)attrs[i]->ctime.sec * 1000000000 + attrs[i]->ctime.nsec;
+		const struct ts *t = &attrs[i]->mtime;
+		uint64_t ns = (uint64_t)t->sec * 1000000000 + t->nsec;
 
-		stamp = ns > stamp ? ns : stamp;
+		if (repl_stamps(f->op, f->args, attrs[i]) && ns > stamp)
+			stamp = ns;
 	}
 	return stamp;
 }

@@ -314,11 +314,23 @@ static void retry_later(struct afr *afr)
 		timer_start(&afr->retry_timer, xl_loop(afr->xl), ms, afr_retry);
 }
 
+/*
+ * Who was to become a member has gone in that moment.  The members are sealed, and the view with it may yet be decided by somebody
+ * else, so the seal is lifted by a view without it, not by us.
+ */
+static void give_up_promotion(struct afr *afr)
+{
+	for (uint32_t left = afr->promote; left; left &= left - 1)
+		snprintf(afr->unwanted_why[__builtin_ctz(left)], sizeof afr->unwanted_why[0], "it went away when it was healed");
+	afr->unwanted |= afr->promote;
+	afr->promote = 0;
+}
+
 static void proposed(struct afr *afr, int ret)
 {
-	bool evicting = afr->evicting;
+	bool evicting = afr->evicting, promoting = afr->promoting;
 
-	afr->proposing = afr->evicting = false;
+	afr->proposing = afr->evicting = afr->promoting = false;
 	if (ret == -EAGAIN) {
 		/* Somebody else was quicker: what he did is on the bricks. */
 		for (int i = 0; i < afr->xl->nr_children; i++)
@@ -329,6 +341,8 @@ static void proposed(struct afr *afr, int ret)
 			log_warning(afr->xl->name, "the view cannot be changed: %s", strerror(-ret));
 		/* Who wants a member out has to be told; that somebody cannot join is nobody's loss. */
 		afr->stuck = evicting && (afr->unwanted | afr->away) ? ret : 0;
+		if (promoting)
+			give_up_promotion(afr);
 		retry_later(afr);
 	}
 	afr_wake(afr);
@@ -557,6 +571,7 @@ static bool promote(struct afr *afr)
 		return false;
 	for (; places; places &= places - 1)
 		v.brick[__builtin_ctz(places)].role = VIEW_FULL;
+	afr->promoting = true;
 	propose(afr, &v);
 	return true;
 }
@@ -648,6 +663,23 @@ static int newest(struct afr *afr, const struct view **ret_view)
 	return 0;
 }
 
+/* Somebody has sealed the members and is gone: the same members in another view, which lifts it. */
+static bool lift_seal(struct afr *afr)
+{
+	struct view v = next_view(afr);
+	uint32_t joining = view_mask(&afr->view, VIEW_JOINING) & afr_missing(afr, VIEW_JOINING);
+	bool sealed = false;
+
+	for (int i = 0; i < afr->xl->nr_children; i++)
+		sealed |= afr->child[i].up && afr->child[i].known && afr->child[i].status.sealed;
+	if (!sealed || afr->promote)
+		return false;
+	for (; joining; joining &= joining - 1)
+		v.brick[__builtin_ctz(joining)].role = VIEW_ABSENT;
+	propose(afr, &v);
+	return true;
+}
+
 static void look(struct afr *afr)
 {
 	const struct view *best;
@@ -675,6 +707,8 @@ static void look(struct afr *afr)
 		return;
 	refuse_strangers(afr);
 	if (install_one(afr) || begin_anew(afr) || evict(afr) || promote(afr) || join(afr) || replace(afr))
+		return;
+	if (lift_seal(afr))
 		return;
 	afr_heal_wanted(afr);		/* who joins may have been away */
 	afr->stuck = 0;			/* what could not be decided need not be any more */

@@ -61,6 +61,7 @@ struct afr {
 	bool looking;			/* the views of the children are being asked for or installed */
 	bool look_again;
 	bool proposing;
+	bool promoting;			/* the proposal is to promote somebody, all are sealed */
 	bool evicting;			/* the proposal puts somebody out: another one may fail only because he is gone */
 	/* places that an operation could not do without, and could not use: something failed there; it was not here */
 	uint32_t unwanted, away;

@@ -382,7 +382,7 @@ static void change_begin(struct frame *f)
 	if (!id->grant && r->me != r->home)
 		return refuse(f, REPL_OTHER_VIEW);
 	if (r->header->sealed == r->view_name)
-		return keys_wait(f, change_begin);
+		return replica_view_seal_is_stale(r) ? refuse(f, REPL_OTHER_VIEW) : keys_wait(f, change_begin);
 	struct entry *e = journal_find(r, id->client, id->txn);
 	if (e)
 		return must_mark(f, marked) ? (void)0 : change_known(f, e);

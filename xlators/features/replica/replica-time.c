@@ -74,36 +74,6 @@ static void set_next(struct frame *f)
 	inode_unref(inode);
 }
 
-static bool is_parent(const struct attr *a, const struct inode *parent)
-{
-	return gfid_equal(&a->gfid, &parent->gfid);
-}
-
-/* Does the operation, if it does something, change the mtime of this object? (POSIX.1-2017, each function) */
-static bool is_stamped(const struct frame *f, const struct attr *a)
-{
-	const union fop_args *args = f->args;
-
-	switch ((enum fop_id)f->op) {
-	case FOP_setattr:
-		return args->setattr.valid & SET_MTIME_NOW;
-	case FOP_setxattr:
-	case FOP_removexattr:
-	case FOP_setflags:
-		return false;
-	case FOP_link:
-		return is_parent(a, args->link.parent);
-	case FOP_unlink:
-		return is_parent(a, args->unlink.parent);
-	case FOP_rmdir:
-		return is_parent(a, args->rmdir.parent);
-	case FOP_rename:
-		return is_parent(a, args->rename.oldparent) || is_parent(a, args->rename.newparent);
-	default:
-		return true;
-	}
-}
-
 /* The objects that the operation has stamped in another second; the state before it is no such thing. */
 static void find_late(struct frame *f, const void *reply)
 {
@@ -118,7 +88,7 @@ static void find_late(struct frame *f, const void *reply)
 
 		if (i + 1 < nr && gfid_equal(&attrs[i]->gfid, &attrs[i + 1]->gfid))
 			continue;
-		if (t->sec != stamp.sec && is_stamped(f, attrs[i]) && !is_before(t, &call->begun) && !is_before(&end, t))
+		if (t->sec != stamp.sec && repl_stamps(f->op, f->args, attrs[i]) && !is_before(t, &call->begun) && !is_before(&end, t))
 			call->late[call->nr_late++] = *attrs[i];
 	}
 }

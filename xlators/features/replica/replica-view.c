@@ -10,14 +10,20 @@
 
 #include "replica.h"
 
-enum { SEAL_MS = 100, LEAVE_MS = 700 };
+enum { SEAL_MS = 100, STALE_MS = 1000, LEAVE_MS = 700 };
 
 /* ---- status ---- */
+
+bool replica_view_seal_is_stale(const struct replica *r)
+{
+	return r->header->sealed && r->header->sealed == r->view_name && !r->sealing &&
+	       loop_now_ns(xl_loop(r->xl)) - r->sealed_ns >= STALE_MS * UINT64_C(1000000);
+}
 
 void replica_view_status(struct frame *f)
 {
 	const struct replica *r = f->xl->priv;
-	struct repl_status s = { .sealed = r->header->sealed && r->header->sealed == r->view_name,
+	struct repl_status s = { .sealed = replica_view_seal_is_stale(r),
 				 .nr_doubts = r->nr_doubts, .nr_entries = r->nr_entries };
 
 	register_status(r->reg, &s);
@@ -256,6 +262,20 @@ static bool is_drained(const struct replica *r)
 	return r->nr_entries == r->nr_settled && LIST_EMPTY(&r->owners);
 }
 
+/* Who has waited long enough: his client is to look whether anybody still cares for this seal. */
+static void seal_stale(struct timer *t)
+{
+	keys_wake((struct replica *)((char *)t - offsetof(struct replica, seal_timer)));
+}
+
+static void seal_given(struct replica *r, struct frame *f)
+{
+	r->sealed_ns = loop_now_ns(xl_loop(r->xl));
+	timer_stop(&r->seal_timer);
+	timer_start(&r->seal_timer, xl_loop(r->xl), STALE_MS + 1, seal_stale);
+	replica_answer_empty(f);
+}
+
 static void seal_answer(struct replica *r, int ret)
 {
 	struct frame *f = r->sealing;
@@ -263,7 +283,7 @@ static void seal_answer(struct replica *r, int ret)
 	r->sealing = NULL;
 	timer_stop(&r->seal_timer);
 	if (ret == 0)
-		return replica_answer_empty(f);
+		return seal_given(r, f);
 	r->header->sealed = 0;
 	keys_wake(r);
 	fail(f, ret);
@@ -300,8 +320,9 @@ void replica_view_seal(struct frame *f)
 		return fail(f, -EBUSY);
 	r->header->sealed = r->view_name;
 	if (is_drained(r))
-		return replica_answer_empty(f);
+		return seal_given(r, f);
 	r->sealing = f;
+	timer_stop(&r->seal_timer);
 	timer_start(&r->seal_timer, xl_loop(r->xl), SEAL_MS, seal_over);
 }
 
@@ -345,4 +366,5 @@ void replica_view_stop(struct replica *r)
 		leave_answer(r);
 	if (r->sealing)
 		seal_answer(r, -EBUSY);
+	timer_stop(&r->seal_timer);
 }

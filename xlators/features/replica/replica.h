@@ -117,6 +117,7 @@ struct replica {
 	struct task wake_task;
 	bool waking;
 	struct frame *leaving;		/* answered when we are out of the view; NULL */
+	uint64_t sealed_ns;		/* when the seal was given, in this life */
 	struct frame *sealing;		/* whose answer waits until nothing is under way any more */
 	struct timer leave_timer, seal_timer, orphan_timer, patience_timer;
 	bool orphans_over;		/* clients of an earlier life that did not come back will not */
@@ -236,6 +237,8 @@ void replica_view_empty(struct frame *f);
 void replica_view_install(struct frame *f);
 void replica_view_seal(struct frame *f);
 void replica_view_leave(struct frame *f);
+/* It was given a while ago, and no view has followed: who gave up, or is gone? */
+bool replica_view_seal_is_stale(const struct replica *r);
 /* Takes over what is in the register. */
 void replica_view_adopt(struct replica *r, const struct view *v);
 /* We are in the view, with this incarnation. */
