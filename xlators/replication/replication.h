@@ -146,6 +146,8 @@ enum { REPL_ATTRS_MAX = 4 };
  * reply.  Their number.
  */
 int repl_attrs(enum fop_id op, const void *reply, const struct attr *attrs[REPL_ATTRS_MAX]);
+/* In identity.stamp_ns: what comes after the first object that is stamped was stamped in the second after it. */
+#define REPL_STAMP_NEXT (UINT64_C(1) << 63)
 /* Does the operation, if it does something, change the mtime of this object? (POSIX.1-2017, each function) */
 bool repl_stamps(enum fop_id op, const void *args, const struct attr *a);
 

@@ -426,18 +426,26 @@ static void others_open(struct frame *f)
 
 /* ---- home ---- */
 
-/* When home has done it, by the mtime of what it has changed.  (Not the ctime, which the handle of a new object moves.) */
+/*
+ * When home has done it, by the mtime of the first object that it has changed.  (Not the ctime, which the handle of a new object
+ * moves.)  REPL_STAMP_NEXT: the others, which are parents, were changed in the next second.
+ */
 static uint64_t stamp_of(const struct frame *f, const void *reply)
 {
 	const struct attr *attrs[REPL_ATTRS_MAX];
+	const struct ts *first = NULL;
 	uint64_t stamp = 0;
 
 	for (int i = 0, n = repl_attrs(f->op, reply, attrs); i < n; i++) {
 		const struct ts *t = &attrs[i]->mtime;
-		uint64_t ns = (uint64_t)t->sec * 1000000000 + t->nsec;
 
-		if (repl_stamps(f->op, f->args, attrs[i]) && ns > stamp)
-			stamp = ns;
+		if (!repl_stamps(f->op, f->args, attrs[i]) || (i + 1 < n && gfid_equal(&attrs[i]->gfid, &attrs[i + 1]->gfid)))
+			continue;
+		if (first && t->sec > first->sec)
+			stamp |= REPL_STAMP_NEXT;
+		else if (!first)
+			stamp = (uint64_t)t->sec * 1000000000 + t->nsec;
+		first = first ? first : t;
 	}
 	return stamp;
 }

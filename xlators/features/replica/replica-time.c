@@ -52,11 +52,13 @@ static void time_set(struct frame *f, int child, int ret, const struct setattr_r
 	set_next(f);
 }
 
-static struct ts stamp_of(const struct frame *f)
+/* What home has stamped the first object with, or a later one. */
+static struct ts stamp_of(const struct frame *f, bool first)
 {
-	uint64_t ns = frame_identity(f)->stamp_ns;
+	uint64_t stamp = frame_identity(f)->stamp_ns, ns = stamp & ~REPL_STAMP_NEXT;
+	struct ts t = { .sec = (int64_t)(ns / 1000000000), .nsec = (uint32_t)(ns % 1000000000) };
 
-	return (struct ts){ .sec = (int64_t)(ns / 1000000000), .nsec = (uint32_t)(ns % 1000000000) };
+	return first || !(stamp & REPL_STAMP_NEXT) ? t : (struct ts){ .sec = t.sec + 1 };
 }
 
 static void set_next(struct frame *f)
@@ -69,27 +71,30 @@ static void set_next(struct frame *f)
 	struct inode *inode = inode_get(xl_inodes(f->xl), &late->gfid, late->mode & S_IFMT);
 	if (!inode)
 		return answered(f);
-	wind_setattr(f, 0, &(struct setattr_args){ .inode = inode, .attr = { .mtime = stamp_of(f) }, .valid = SET_MTIME },
+	wind_setattr(f, 0, &(struct setattr_args){ .inode = inode, .attr = { .mtime = late->mtime }, .valid = SET_MTIME },
 		     time_set);
 	inode_unref(inode);
 }
 
-/* The objects that the operation has stamped in another second; the state before it is no such thing. */
+/* The objects that the operation has stamped in another second, with home's time; the state before it is no such thing. */
 static void find_late(struct frame *f, const void *reply)
 {
 	struct replica_call *call = frame_data(f);
 	const struct attr *attrs[REPL_ATTRS_MAX];
-	int nr = repl_attrs(f->op, reply, attrs);
-	struct ts stamp = stamp_of(f), end = now(CLOCK_REALTIME);
+	int nr = repl_attrs(f->op, reply, attrs), nr_stamped = 0;
+	struct ts end = now(CLOCK_REALTIME);
 
 	call->nr_late = 0;
 	for (int i = 0; i < nr; i++) {
 		const struct ts *t = &attrs[i]->mtime;
 
-		if (i + 1 < nr && gfid_equal(&attrs[i]->gfid, &attrs[i + 1]->gfid))
+		if ((i + 1 < nr && gfid_equal(&attrs[i]->gfid, &attrs[i + 1]->gfid)) || !repl_stamps(f->op, f->args, attrs[i]))
 			continue;
-		if (t->sec != stamp.sec && repl_stamps(f->op, f->args, attrs[i]) && !is_before(t, &call->begun) && !is_before(&end, t))
-			call->late[call->nr_late++] = *attrs[i];
+		struct ts stamp = stamp_of(f, nr_stamped++ == 0);
+		if (t->sec == stamp.sec || is_before(t, &call->begun) || is_before(&end, t))
+			continue;
+		call->late[call->nr_late] = *attrs[i];
+		call->late[call->nr_late++].mtime = stamp;
 	}
 }
 
