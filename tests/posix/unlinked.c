@@ -359,6 +359,12 @@ static void many(void)
 
 enum { WHO_REMOVE = 3, WHO_USE = 2, ROUNDS = 200 };
 
+static const char *const uses[] = {
+	"open to read", "open to write", "chmod", "truncate", "setxattr", "getxattr", "listxattr", "chown", "utimensat", "access",
+	"link",
+};
+
+/* how: of uses. */
 static int use_by_name(int how, const char *own)
 {
 	char c[8];
@@ -385,9 +391,9 @@ static void come_or_go(int me)
 	char own[16];
 
 	snprintf(own, sizeof own, "own%d", me);
-	for (int i = 0; me < WHO_USE && i < 11 * ROUNDS; i++)
+	for (int i = 0; me < WHO_USE && i < (int)(sizeof uses / sizeof *uses) * ROUNDS; i++)
 		if (use_by_name(i / ROUNDS, own) < 0 && errno != ENOENT)
-			return posix_failed(__FILE__, __LINE__, "a name is there or not");
+			return posix_failed(__FILE__, __LINE__, uses[i / ROUNDS]);
 	if (me < WHO_USE)
 		put("enough", "");
 	while (me >= WHO_USE && !exists("enough")) {

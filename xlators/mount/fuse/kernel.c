@@ -111,9 +111,15 @@ void kernel_request(struct mount *m, char **at, size_t *size)
 
 	m->said = (struct kernel_said){
 		.init = h->opcode == FUSE_INIT, .checked = is_checked(h->opcode),
-		.by_name = is_checked(h->opcode) ? 0 : h->opcode,
+		.by_name = is_checked(h->opcode) ? 0 : h->opcode, .directory = h->nodeid,
 	};
 	switch (h->opcode) {
+	case FUSE_LOOKUP:
+		m->said.name = body;
+		break;
+	case FUSE_GETATTR:
+		m->said.by_name = FUSE_GETATTR;
+		break;
 	case FUSE_INIT:
 		m->wanted = offered(h, *size) & WANTED;
 		break;
@@ -124,6 +130,7 @@ void kernel_request(struct mount *m, char **at, size_t *size)
 	case OP_STATX:
 		if (!has_body(h, *size, sizeof(struct statx_in)))
 			break;		/* ENOSYS, which libfuse answers */
+		m->said.by_name = FUSE_GETATTR;
 		m->said.statx = true;
 		m->said.now = ((const struct statx_in *)body)->sx_flags & AT_STATX_FORCE_SYNC;
 		h->opcode = FUSE_GETATTR;

@@ -15,6 +15,7 @@
 #define MOUNT_FUSE_MOUNT_H
 
 #define FUSE_USE_VERSION 35
+#include <limits.h>
 #include <fuse_lowlevel.h>
 #include <sys/queue.h>
 
@@ -89,6 +90,8 @@ struct handle {
 /* What the request that is being processed says besides what libfuse tells (kernel.c). */
 struct kernel_said {
 	uint32_t by_name;		/* the FUSE_* of what may be about a name; 0: of an open file */
+	uint64_t directory;		/* a LOOKUP: where */
+	const char *name;		/* a LOOKUP: of what */
 	bool init;
 	bool tmpfile;			/* a CREATE: without a name */
 	bool statx, now;		/* a GETATTR: is to be answered by kernel_statx(); nothing
@@ -102,7 +105,9 @@ struct told {
 	uint32_t pid;			/* 0: nobody */
 	uint32_t by_name;		/* of kernel_said */
 	uint64_t ns;			/* when */
-	bool looked_up;			/* a name, since then */
+	uint64_t directory;		/* what was looked up first since then; 0: nothing */
+	char name[NAME_MAX + 1];
+	bool looked_up_twice;
 };
 
 enum { STALE_TOLD = 64 };

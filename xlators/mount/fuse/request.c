@@ -205,7 +205,16 @@ void request_unheard(struct request *r)
  * (LOOKUP_REVAL): another host, or a process here, has removed or replaced what the name was when it was looked
  * up.  When that happens again, or who comes was led there by the directory that he works in, it is not there:
  * ENOENT, as on a disk.  Without a lookup in between it was about no name, but a file handle or a descriptor.
+ *
+ * One system call may send several requests, some that check and one that does it, and each of them may be told.
+ * The name that was looked up first comes twice when it means something else now (to see that, and to look it up anew);
+ * once more, or after a check, it is the next system call.
  */
+static bool only_checks(uint32_t by_name)
+{
+	return by_name == FUSE_GETATTR || by_name == FUSE_ACCESS || by_name == FUSE_GETXATTR;
+}
+
 static struct told *told_before(struct request *r, uint32_t by_name)
 {
 	const uint64_t second_ns = 1000000000;
@@ -222,6 +231,18 @@ static struct told *told_before(struct request *r, uint32_t by_name)
 	return NULL;
 }
 
+static void note_lookup(struct told *t, const struct kernel_said *said)
+{
+	if (t->directory == 0) {
+		t->directory = said->directory;
+		snprintf(t->name, sizeof t->name, "%s", said->name);
+	} else if (t->directory == said->directory && strcmp(t->name, said->name) == 0) {
+		if (t->looked_up_twice)
+			t->pid = 0;
+		t->looked_up_twice = true;
+	}
+}
+
 static void note_by_name(struct request *r)
 {
 	struct told *t;
@@ -229,16 +250,18 @@ static void note_by_name(struct request *r)
 	r->by_name = r->mount->said.by_name;
 	if (!r->by_name || !r->mount->nr_stale || !(t = told_before(r, 0)))
 		return;
-	if (r->by_name == FUSE_LOOKUP) {
-		t->looked_up = true;
-		return;
-	}
+	if (r->by_name == FUSE_LOOKUP)
+		return note_lookup(t, &r->mount->said);
 	/* A create that is told ESTALE because the name is there comes again as an open, and that is another thing; an open whose name
 	 * has gone comes again as a create. */
-	r->again = t->by_name == r->by_name || (t->by_name == FUSE_OPEN && r->by_name == FUSE_CREATE);
-	r->looked_up = t->looked_up;
+	r->looked_up = t->directory != 0;
+	r->again = t->by_name == r->by_name || (t->by_name == FUSE_OPEN && r->by_name == FUSE_CREATE) ||
+		   (r->looked_up && (only_checks(t->by_name) || only_checks(r->by_name)));
 	/* Whatever it does next: it is not told of that one any more. */
-	t->pid = 0;
+	if (only_checks(r->by_name))
+		t->looked_up_twice = true;
+	else
+		t->pid = 0;
 }
 
 static int stale(struct request *r)
