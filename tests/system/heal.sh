@@ -130,6 +130,19 @@ boot two
 healed mnt "two was killed"
 [ "$(compared)" = 0 ] || fail "it was compared as a whole"
 
+note "a file that is nothing but a hole now, and has data on the brick that comes back"
+for i in 1 2 3; do
+	head -c 200000 /dev/urandom >"$TMP/mnt/hole$i"
+done
+must_wait_for 60 whole mnt
+kill_brick two
+for i in 1 2 3; do
+	truncate -s 0 "$TMP/mnt/hole$i" && truncate -s $((i * 100000)) "$TMP/mnt/hole$i"
+done
+boot two
+healed mnt "two has data in holes"
+rm "$TMP/mnt/hole"?
+
 note "power loss of the host of two: what it has is worth nothing"
 power_off two
 damage "$TMP/two"

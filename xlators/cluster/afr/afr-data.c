@@ -147,10 +147,18 @@ static bool is_wanted(const struct copy *c)
 	return !c->blocks || (c->blocks & 1u << c->at % ITEM_CHUNK / ITEM_BLOCK);
 }
 
+/* From `at` on, where sum_at() knows the side: the first block that may be something else than zeros; UINT64_MAX: none. */
+static uint64_t next_data(const struct side *s, uint64_t at)
+{
+	if (at < s->sums.start)
+		return s->sums.start;
+	return (at - s->sums.start) / ITEM_BLOCK < s->sums.nr ? at : UINT64_MAX;
+}
+
 /* Zeros on both: on to where one of them has something. */
 static bool skip_zeros(struct copy *c)
 {
-	uint64_t next = c->home.sums.start < c->target.sums.start ? c->home.sums.start : c->target.sums.start;
+	uint64_t home = next_data(&c->home, c->at), target = next_data(&c->target, c->at), next = home < target ? home : target;
 
 	if (c->at >= next)
 		return false;

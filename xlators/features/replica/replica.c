@@ -240,6 +240,45 @@ static void replica_fini(struct xlator *xl)
 		close(r->dirfd);
 }
 
+/* What somebody who waits for ever waits for. */
+static void dump_keys(const struct replica *r, struct dump *d)
+{
+	uint64_t now = loop_now_ns(xl_loop(r->xl));
+	const struct waiter *w;
+	const struct owner *o;
+	const struct entry *e;
+	char gfid[GFID_STR], name[32];
+	int nr = 0;
+
+	LIST_FOREACH(o, &r->owners, link) {
+		snprintf(name, sizeof name, "owner.%d", nr++);
+		dump_value(d, name, "client=%016llx grant=%llu keys=%u first=%s", (unsigned long long)o->client,
+			   (unsigned long long)o->grant, o->nr_keys, gfid_str(&o->ref[0].key.id, gfid));
+	}
+	nr = 0;
+	TAILQ_FOREACH(e, &r->entries, link) {
+		if (nr == 64)
+			break;
+		snprintf(name, sizeof name, "entry.%d", nr++);
+		dump_value(d, name, "state=%u client=%016llx txn=%llx op=%s executing=%d first=%s", e->slot->state,
+			   (unsigned long long)e->slot->client, (unsigned long long)e->slot->txn,
+			   e->slot->op < FOP_COUNT ? fop_names[e->slot->op] : "settler", e->executing,
+			   e->slot->nr_keys ? gfid_str(&e->slot->key[0].id, gfid) : "none");
+	}
+	nr = 0;
+	TAILQ_FOREACH(w, &r->waiters, link) {
+		const struct replica_call *call = frame_data(w->frame);
+
+		snprintf(name, sizeof name, "waiter.%d", nr++);
+		dump_value(d, name, "client=%016llx op=%s ms=%llu first=%s",
+			   (unsigned long long)frame_identity(w->frame)->client, fop_names[w->frame->op],
+			   (unsigned long long)(call->since_ns ? (now - call->since_ns) / 1000000 : 0),
+			   call->nr_keys ? gfid_str(&call->key[0].id, gfid) : "none");
+	}
+	if (r->header->sealed)
+		dump_value(d, "sealed", "%llx", (unsigned long long)r->header->sealed);
+}
+
 static void replica_dump(struct xlator *xl, struct dump *d)
 {
 	const struct replica *r = xl->priv;
@@ -257,6 +296,7 @@ static void replica_dump(struct xlator *xl, struct dump *d)
 	dump_u64(d, "refused", r->nr_refused);
 	dump_u64(d, "conflicts", r->nr_conflicts);
 	dump_u64(d, "commits", r->nr_commits);
+	dump_keys(r, d);
 }
 
 #define R struct replica
