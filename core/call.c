@@ -424,6 +424,20 @@ void call_cancel(struct frame *root)
 		*outer = true;
 }
 
+void frame_cancel_below(struct frame *f)
+{
+	struct call *leg = f->call->legs;
+
+	assert(f->parallel && leg && !leg->leg_next);
+	mark_cancelled(leg);
+	struct frame *waits = find_waiting(leg);
+	if (!waits)
+		return;			/* it is on its way, and cannot begin to wait any more */
+	void (*cancel)(struct frame *) = waits->cancel;
+	waits->cancel = NULL;
+	cancel(waits);
+}
+
 /* ---- calls of our own ---- */
 
 static void calls_add(struct call *c)

@@ -301,6 +301,9 @@ void reply_print(enum fop_id op, int ret, const void *reply, char *out, size_t s
 struct frame *call_new(struct xlator *xl, const struct identity *as, size_t frame_size);
 void call_end(struct frame *root);		/* nothing may be pending */
 void call_cancel(struct frame *root);		/* asks whoever waits below to give up */
+/* f, of a parallel translator, has wound to one child: who waits there is asked to give up.  Its answer (-EINTR, or the one that was on
+ * its way) comes as any other, and may have come, and f have ended, when this returns. */
+void frame_cancel_below(struct frame *f);
 /* The identity of a call we made, to change before the first wind. */
 struct identity *call_identity(struct frame *root);
 /* A number for a change, and the gfid that it gives to what it creates. */

@@ -220,6 +220,26 @@ one_sees()
 	return 1
 }
 
+# Others are full members, as both clients know it.
+can_be_spared()
+{
+	local client i others
+
+	for client in c0 c1; do
+		others=no
+		for i in $(last_view $client | sed -n 's/.*full \([0-9 ]*\).*/\1/p'); do
+			[ "$i" = "${1#b}" ] || others=yes
+		done
+		[ $others = yes ] || return 1
+	done
+}
+
+# Somebody goes on without the brick, or has done so all the time.
+one_is_without()
+{
+	last_view c0 | grep -qE "absent( [0-9])* ${1#b}\\b" || last_view c1 | grep -qE "absent( [0-9])* ${1#b}\\b"
+}
+
 # More than N operations of each writer, or of each on client C.
 ops_of()
 {
@@ -269,18 +289,16 @@ fault_none()
 
 fault_kill()
 {
-	mark
 	kill_process "$brick" KILL
-	until_true one_sees absent
+	until_true one_is_without "$brick"
 	goes_on "$some" c0 c1
 	start_server "$brick"
 }
 
 fault_term()
 {
-	mark
 	kill_process "$brick" TERM
-	until_true one_sees absent
+	until_true one_is_without "$brick"
 	goes_on "$some" c0 c1
 	start_server "$brick"
 }
@@ -294,18 +312,16 @@ fault_restart()
 
 fault_stop()
 {
-	mark
 	send STOP "$brick"
-	until_true one_sees absent
+	until_true one_is_without "$brick"
 	goes_on "$some" c0 c1
 	send CONT "$brick"
 }
 
 fault_cut()
 {
-	mark
 	on "$brick" ip link set eth0 down
-	until_true one_sees absent
+	until_true one_is_without "$brick"
 	goes_on "$some" c0 c1
 	on "$brick" ip link set eth0 up
 }
@@ -313,10 +329,9 @@ fault_cut()
 # Between one client and one brick: what they send has the address of nobody.
 fault_link()
 {
-	mark
 	on "$client" ip neigh replace "$(address "$brick")" lladdr 02:00:00:00:00:99 dev eth0 nud permanent
 	on "$brick" ip neigh replace "$(address "$client")" lladdr 02:00:00:00:00:99 dev eth0 nud permanent
-	until_true one_sees absent
+	until_true one_is_without "$brick"
 	goes_on "$some" c0 c1
 	on "$client" ip neigh del "$(address "$brick")" dev eth0
 	on "$brick" ip neigh del "$(address "$client")" dev eth0
@@ -425,8 +440,8 @@ round()
 	local fault=$1
 
 	below "$BRICKS"
-	# Where nobody can tell who is right, and the last one is not healed yet, it must be the same brick.
-	[ "$voters" = 2 ] && ! is_whole && [ -n "${brick:-}" ] || brick=b$r
+	# Where nobody can tell who is right, or nobody else has all, and the last one is not healed yet, it must be the same brick.
+	[ "$BRICKS" = 2 ] && ! is_whole && [ -n "${brick:-}" ] || ! can_be_spared "b$r" || brick=b$r
 	below 2
 	client=c$r other=c$((1 - r))
 	below 300

@@ -330,6 +330,34 @@ START_TEST(locks_in_order)
 }
 END_TEST
 
+/* By a brick that has another view already. */
+START_TEST(an_unlock_that_is_refused_is_repeated)
+{
+	struct answer a;
+
+	for (int who = 0; who < 2; who++) {
+		bricks_fresh();
+		up2();
+		struct fd *fd = open_file(1);
+		struct lk_args args = lk(fd, LK_SET, F_WRLCK, LK_POSIX);
+		rig_call(&r, &a, FOP_lk, &args);
+		ck_assert_int_eq(finish(&a), 0);
+		args.lock.type = F_UNLCK;
+		b[who]->hold[FOP_lk] = true;
+		rig_call(&r, &a, FOP_lk, &args);
+		script_release(b[who], FOP_lk, REPL_OTHER_VIEW);
+		until(a.done || b[who]->nr_held);
+		ck_assert(!a.done);
+		script_release(b[who], FOP_lk, 0);
+		ck_assert_int_eq(finish(&a), 0);
+		ck_assert_uint_eq(last(who)->lock.type, F_UNLCK);
+		ck_assert_uint_eq(afr->view.number, 1);
+		fd_unref(fd);
+		down();
+	}
+}
+END_TEST
+
 START_TEST(locks_undone)
 {
 	struct answer a;
@@ -452,6 +480,30 @@ START_TEST(locks_on_who_is_out)
 }
 END_TEST
 
+/* Whose holder may never give it up, since he cannot reach that brick. */
+START_TEST(a_lock_is_not_waited_for_where_it_does_not_count)
+{
+	struct answer a;
+
+	bricks_fresh();
+	up_as(2, "option self-heal off", false);
+	wait_up();
+	struct fd *fd = open_file(1);
+	struct lk_args args = lk(fd, LK_SETW, F_WRLCK, LK_POSIX);
+	b[1]->hold[FOP_lk] = true;
+	rig_call(&r, &a, FOP_lk, &args);
+	ck_assert(!a.done && b[1]->nr_held == 1);
+	b[1]->ret[FOP_unlink] = -EIO;
+	ck_assert_int_eq(change(), 0);
+	ck_assert(is_absent(1));
+	ck_assert_uint_eq(b[1]->cancels, 1);
+	ck_assert_int_eq(finish(&a), 0);
+	ck_assert_uint_eq(last(0)->lock.type, F_WRLCK);
+	fd_unref(fd);
+	down();
+}
+END_TEST
+
 START_TEST(a_flock_that_waits_holds_nothing)
 {
 	struct answer a;
@@ -480,5 +532,6 @@ END_TEST
 
 AFR_MAIN("afr operations", reads_go_to_home_and_fail_over, lost_while_it_reads, data_is_spread_or_where_it_is_said,
 	 opened_where_it_is_missing, cannot_be_opened_again, a_file_without_a_name, a_create_is_repeated, syncs,
-	 statfs_tells_the_smallest, locks_in_order, locks_undone, locks_are_brought_to_who_is_back, a_lock_that_is_lost,
-	 locks_on_who_is_out, a_flock_that_waits_holds_nothing)
+	 statfs_tells_the_smallest, locks_in_order, an_unlock_that_is_refused_is_repeated, locks_undone, locks_are_brought_to_who_is_back,
+	 a_lock_that_is_lost, locks_on_who_is_out,
+	 a_lock_is_not_waited_for_where_it_does_not_count, a_flock_that_waits_holds_nothing)

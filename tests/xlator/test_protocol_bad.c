@@ -722,6 +722,29 @@ START_TEST(a_handle_that_is_used_twice)
 }
 END_TEST
 
+/* What ends before a client that is back has said what it still waits for is not told to one that has given it up. */
+START_TEST(an_answer_between_coming_back_and_resuming)
+{
+	rig_up("mem", "", "");
+	peer_attach();
+	sink.hold = true;
+	peer_open(1, 1);
+	peer_leave();
+	peer_attach();
+	int before = peer.messages;
+	let_go_first();
+	rig_run(100);
+	ck_assert_int_eq(peer.messages, before);
+	peer_resume(0, false);
+	ck_assert_int_eq(peer.messages, before);
+	sink.hold = false;
+	peer_open(2, 2);
+	ck_assert_int_eq(peer.messages, before + 1);
+	peer_leave();
+	rig_fini();
+}
+END_TEST
+
 /* ---- limits ---- */
 
 START_TEST(a_lock_wait_may_last)
@@ -910,7 +933,7 @@ UNIT_MAIN("protocol-bad", auth_by_address, auth_by_login, auth_by_port,
 	  a_server_that_never_greets, a_server_that_chose_another_version,
 	  a_silent_server_is_given_up, a_stuck_server_is_given_up, a_server_that_talks_nonsense,
 	  a_client_that_never_greets, a_lock_wait_may_last, a_client_that_takes_no_answers,
-	  half_a_resumption_is_forgotten, a_handle_that_is_used_twice,
+	  half_a_resumption_is_forgotten, a_handle_that_is_used_twice, an_answer_between_coming_back_and_resuming,
 	  messages_that_are_too_long,
 	  a_flood_of_writes_waits_its_turn, too_many_clients, a_port_that_is_taken,
 	  options_that_are_wrong, the_volume_file_is_given)

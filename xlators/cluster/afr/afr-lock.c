@@ -72,6 +72,25 @@ void afr_flush_left_behind(struct frame *f, const struct flush_args *a)
 
 static void lk_begin(struct frame *f);
 
+/*
+ * What others have at a brick that is out may stay there for as long as it keeps their sessions, and need not be waited for.
+ */
+void afr_locks_move(struct afr *afr)
+{
+	struct afr_local *local = LIST_FIRST(&afr->lock_waits);
+
+	while (local) {
+		bool stays = local->moved || (afr->members & afr_bit(local->child));
+
+		if (!stays) {
+			local->moved = true;
+			frame_cancel_below(local->frame);
+		}
+		/* Giving up may let others go. */
+		local = stays ? LIST_NEXT(local, lock_link) : LIST_FIRST(&afr->lock_waits);
+	}
+}
+
 static void lk_done(struct frame *f, int child, int ret, const struct lk_reply *reply)
 {
 	struct afr *afr = f->xl->priv;
@@ -79,11 +98,12 @@ static void lk_done(struct frame *f, int child, int ret, const struct lk_reply *
 	const struct lk_args *a = f->args;
 	int place = afr->child[child].place;
 
+	LIST_REMOVE(local, lock_link);
 	if (ret >= 0) {
 		local->locked |= afr_bit(child);
 		return lk_next(f, place + 1);
 	}
-	if (afr_refused(f, child, ret)) {
+	if (afr_refused(f, child, ret) || (ret == -EINTR && local->moved)) {
 		afr_wait(f, lk_begin);	/* what is held is asked for once more */
 		return afr_look(afr);
 	}
@@ -157,6 +177,10 @@ static void lk_next(struct frame *f, int from)
 			args.cmd = LK_SETW;
 		else if (a->lock.kind == LK_FLOCK && !local->waits)
 			args.cmd = LK_SET;
+		local->frame = f;
+		local->child = child;
+		local->moved = false;
+		LIST_INSERT_HEAD(&afr->lock_waits, local, lock_link);
 		return wind_lk(f, child, &args, lk_done);
 	}
 	if (!local->locked)
@@ -168,17 +192,28 @@ static void lk_next(struct frame *f, int from)
 	afr_unwind_any(f, 0, &(struct lk_reply){ .lock = a->lock });
 }
 
+/* Of a member that has refused it the lock is not given up: it is asked once more, in the right view. */
 static void unlock_answer(struct frame *f)
 {
+	struct afr *afr = f->xl->priv;
 	struct afr_local *local = frame_data(f);
+	bool again = false;
 	int law = -1;
 
 	if (!local->answers)
 		return afr_fail(f, -ENOMEM);
-	for (uint64_t left = local->sent; left; left &= left - 1)
+	for (uint64_t left = local->sent; left; left &= left - 1) {
+		int i = afr_lowest(left);
+
+		again |= afr_refused(f, i, local->answers[i].ret);
 		if (law < 0 || local->answers[law].ret == -ENOTCONN)
-			law = afr_lowest(left);
-	afr_unwind(f, law);
+			law = i;
+	}
+	if (!again)
+		return afr_unwind(f, law);
+	afr_answers_drop(f);
+	afr_wait(f, lk_begin);
+	afr_look(afr);
 }
 
 static void lk_begin(struct frame *f)

@@ -152,6 +152,7 @@ void afr_adopt(struct afr *afr, const struct view *v)
 	}
 	afr_heal_wanted(afr);
 	afr_held_bring(afr);
+	afr_locks_move(afr);
 	afr_wake(afr);
 }
 

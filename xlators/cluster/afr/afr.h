@@ -92,6 +92,7 @@ struct afr {
 	uint64_t nr_walks, nr_walk_dirs, nr_walk_objects, nr_walk_bytes;
 	uint64_t members;		/* full and up */
 	LIST_HEAD(afr_held_bucket, afr_held) held[AFR_HELD_BUCKETS];	/* locks, by inode */
+	LIST_HEAD(, afr_local) lock_waits;
 };
 
 /* A key that a change of ours has; the next ones wait in order. */
@@ -127,7 +128,9 @@ struct afr_local {
 	uint64_t yielded;		/* the view in which it was put in doubt */
 	int child;			/* read, lk: the one being asked */
 	int first_error;
+	LIST_ENTRY(afr_local) lock_link;	/* lk: in afr->lock_waits, while it may wait at `child` */
 	uint64_t locked;		/* lk: children that have it */
+	bool moved;			/* lk: it has given up waiting there */
 	bool failed;			/* sync: the others could not note who failed */
 	bool begun;			/* a change that some brick may have executed */
 };
@@ -233,6 +236,8 @@ void afr_read(struct frame *f);
 /* afr-lock.c */
 void afr_lk(struct frame *f, const struct lk_args *a);
 void afr_flush_left_behind(struct frame *f, const struct flush_args *a);
+/* There is another view: who waits for a lock at a child that is no member begins again. */
+void afr_locks_move(struct afr *afr);
 
 /* afr-held.c: the locks of our own */
 /* The lk operation f has been done on these children (or, an unlock, is about to be).  false: no memory to remember it. */

@@ -82,7 +82,7 @@ static int put_reply(struct session *s, uint64_t xid, const struct answer *a)
 
 static void send_reply(struct session *s, uint64_t xid, const struct answer *a)
 {
-	if (!s->conn || s->closing)
+	if (!s->conn || s->closing || s->resuming)
 		return;
 	int err = put_reply(s, xid, a);
 	/*
@@ -96,7 +96,7 @@ static void send_reply(struct session *s, uint64_t xid, const struct answer *a)
 /* The answer that is kept in p. */
 static void send_kept(struct session *s, const struct place *p)
 {
-	if (!s->conn || s->closing)
+	if (!s->conn || s->closing || s->resuming)
 		return;
 	struct wire *w = conn_begin(s->conn, p->len);
 	if (w)
@@ -125,9 +125,10 @@ static void keep_and_send(struct session *s, struct place *p, const struct answe
 	session_forget(s);
 }
 
+/* As long as a client that is back has not said what it still waits for, it may not know this one: it will ask again. */
 static void answer(struct session *s, struct place *p, const struct answer *a)
 {
-	p->answered_on = s->conn ? s->connection : 0;
+	p->answered_on = s->conn && !s->resuming ? s->connection : 0;
 	if (is_kept(a->op))
 		keep_and_send(s, p, a);
 	else

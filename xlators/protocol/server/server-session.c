@@ -217,7 +217,8 @@ void session_adopt(struct session *s, struct session *from)
 		conn_close(s->conn, 0, true);
 	s->conn = from->conn;
 	from->conn = NULL;
-	s->closing = s->paused = s->resuming = false;
+	s->closing = s->paused = s->listing = false;
+	s->resuming = true;
 	snprintf(s->peer, sizeof s->peer, "%s", from->peer);
 	session_free(from);
 	s->nr_resumed++;
@@ -247,8 +248,8 @@ static void keep_fd(struct session *s, uint64_t handle)
 
 void session_resume(struct session *s, const struct wire_header *h, struct wire *w)
 {
-	if (!s->resuming) {
-		s->resuming = true;
+	if (!s->listing) {
+		s->listing = true;
 		fd_map_keep_none(&s->fds);
 		server_requests_keep(s, true);
 	}
@@ -256,7 +257,7 @@ void session_resume(struct session *s, const struct wire_header *h, struct wire 
 		return session_offend(s, "it sent a malformed list of its files");
 	if (h->flags & PROTOCOL_MORE)
 		return;
-	s->resuming = false;
+	s->resuming = s->listing = false;
 	fd_map_sweep(&s->fds);
 	server_requests_keep(s, false);
 	session_flow(s);

@@ -65,7 +65,8 @@ struct session {
 	bool closing;				/* no message is taken any more */
 	bool paused;				/* not reading: limits */
 	bool told_up;				/* what the client knows of its volume */
-	bool resuming;				/* between the first RESUME and the last */
+	bool resuming;				/* another connection goes on with it, and has not said what it still waits for */
+	bool listing;				/* between the first RESUME and the last */
 	LIST_HEAD(request_list, request) requests;
 	uint32_t nr_requests;			/* under way, without ... */
 	uint32_t nr_lock_waits;			/* ... those that wait for a lock */
