@@ -234,10 +234,16 @@ can_be_spared()
 	done
 }
 
-# Somebody goes on without the brick, or has done so all the time.
+# Of the views as c0 and c1 know them.
+is_full()
+{
+	last_view "$1" | grep -qE "full( [0-9])* ${2#b}\b"
+}
+
+# Somebody goes on without the brick, or has done so all the time (one that joins is not waited for).
 one_is_without()
 {
-	last_view c0 | grep -qE "absent( [0-9])* ${1#b}\\b" || last_view c1 | grep -qE "absent( [0-9])* ${1#b}\\b"
+	! is_full c0 "$1" || ! is_full c1 "$1"
 }
 
 # More than N operations of each writer, or of each on client C.

@@ -342,6 +342,13 @@ void item_put(struct wire *w, const struct item *i)
 	wire_put_bytes(w, i->name, i->name_len);
 }
 
+void items_put(struct wire *w, const struct item *items, uint32_t nr)
+{
+	wire_put_u32(w, nr);
+	for (uint32_t i = 0; i < nr; i++)
+		item_put(w, &items[i]);
+}
+
 void item_get(struct wire *w, struct item *i)
 {
 	const uint8_t *name;

@@ -134,6 +134,8 @@ static inline bool item_is_everything(const struct item *i)
  */
 int repl_items(enum fop_id op, const void *args, const void *reply, struct item items[ITEMS_MAX]);
 void item_put(struct wire *w, const struct item *i);
+/* As many messages have them: u32 n, n items. */
+void items_put(struct wire *w, const struct item *items, uint32_t nr);
 void item_get(struct wire *w, struct item *i);
 enum { ITEM_SIZE_MAX = 16 + 8 + 2 + 1 + 2 + 256 };
 void item_print(const struct item *i, char *out, size_t size);
@@ -194,7 +196,7 @@ enum repl_what {
 	REPL_LIST,
 	/* u8 brick, u32 n, n times: item hash, u64 generation / -: mended, and safe there */
 	REPL_MENDED,
-	/* u8 brick, item / -: that brick may lack this */
+	/* u8 brick, u32 n, n items / -: that brick may lack them */
 	REPL_LACKS,
 	/* u8 on / - (EBUSY: something is under way or not healed): admits nothing in this view any more */
 	REPL_SEAL,

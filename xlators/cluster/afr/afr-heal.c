@@ -207,7 +207,7 @@ static void seal(struct frame *f)
 static void put_everything(struct wire *w, const void *arg)
 {
 	wire_put_u8(w, (uint8_t)__builtin_ctz(((const struct heal *)arg)->lacking));
-	item_put(w, &(struct item){ .kind = ITEM_ALL });
+	items_put(w, &(struct item){ .kind = ITEM_ALL }, 1);
 }
 
 static void everything_told(struct frame *f, int child, int ret, const struct replicate_reply *reply);
@@ -216,7 +216,7 @@ static void tell_everything(struct frame *f)
 {
 	if (!heal_of(f)->lacking)
 		return seal(f);
-	heal_send(f, heal_of(f)->target, REPL_LACKS, 1 + ITEM_SIZE_MAX, put_everything, everything_told);
+	heal_send(f, heal_of(f)->target, REPL_LACKS, 5 + ITEM_SIZE_MAX, put_everything, everything_told);
 }
 
 static void everything_told(struct frame *f, int child, int ret, const struct replicate_reply *reply)
@@ -329,7 +329,7 @@ static void put_lacks(struct wire *w, const void *arg)
 	const struct heal *h = arg;
 
 	wire_put_u8(w, h->place);
-	item_put(w, &h->item[h->at]);
+	items_put(w, &h->item[h->at], 1);
 }
 
 /* The directory has another time when the name has been mended. */
@@ -338,7 +338,7 @@ static void put_lacks_parent(struct wire *w, const void *arg)
 	const struct heal *h = arg;
 
 	wire_put_u8(w, h->place);
-	item_put(w, &(struct item){ .kind = ITEM_META, .gfid = h->item[h->at].gfid, .chunk = ITEM_NOT_CUT });
+	items_put(w, &(struct item){ .kind = ITEM_META, .gfid = h->item[h->at].gfid, .chunk = ITEM_NOT_CUT }, 1);
 }
 
 static void left_parent(struct frame *f, int child, int ret, const struct replicate_reply *reply)
@@ -354,7 +354,7 @@ static void left(struct frame *f, int child, int ret, const struct replicate_rep
 	const struct heal *h = heal_of(f);
 
 	if (ret >= 0 && h->item[h->at].kind == ITEM_NAME)
-		return heal_send(f, h->home, REPL_LACKS, 1 + ITEM_SIZE_MAX, put_lacks_parent, left_parent);
+		return heal_send(f, h->home, REPL_LACKS, 5 + ITEM_SIZE_MAX, put_lacks_parent, left_parent);
 	left_parent(f, child, ret, reply);
 }
 
@@ -366,7 +366,7 @@ static void leave_next(struct frame *f)
 		h->at++;
 	if (h->at == h->nr)
 		return give_back(f, false);
-	heal_send(f, h->home, REPL_LACKS, 1 + ITEM_SIZE_MAX, put_lacks, left);
+	heal_send(f, h->home, REPL_LACKS, 5 + ITEM_SIZE_MAX, put_lacks, left);
 }
 
 static void put_mended(struct wire *w, const void *arg)

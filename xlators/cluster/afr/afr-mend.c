@@ -338,7 +338,7 @@ static void put_lacking(struct wire *w, const void *arg)
 	struct item all = { .kind = m->item.kind, .gfid = m->lacking, .chunk = UINT64_MAX };
 
 	wire_put_u8(w, m->place);
-	item_put(w, &all);
+	items_put(w, &all, 1);
 }
 
 static void noted(struct frame *f, int child, int ret, const struct replicate_reply *reply)
@@ -368,7 +368,7 @@ static void note(struct frame *f, const struct gfid *gfid, enum item_kind last, 
 	for (int kind = ITEM_META; kind <= (int)last; kind++) {
 		m->item.kind = kind;
 		for (uint64_t to = afr->members; to; to &= to - 1)
-			if (!afr_message(f, afr_lowest(to), REPL_LACKS, 1 + ITEM_SIZE_MAX, put_lacking, m, noted))
+			if (!afr_message(f, afr_lowest(to), REPL_LACKS, 5 + ITEM_SIZE_MAX, put_lacking, m, noted))
 				m->failed = true;
 	}
 	if (--f->pending == 0)

@@ -146,7 +146,7 @@ static void put_lacks(struct wire *w, const void *arg)
 	if (f->op == FOP_fsyncdir)
 		item = (struct item){ .kind = ITEM_ALL };
 	wire_put_u8(w, afr->child[local->child].place);
-	item_put(w, &item);
+	items_put(w, &item, 1);
 }
 
 static void lacks_noted(struct frame *f, int child, int ret, const struct replicate_reply *reply)
@@ -177,7 +177,7 @@ static void note_failing(struct frame *f, uint64_t failing)
 	local->failed = false;
 	f->pending++;
 	for (; to; to &= to - 1)
-		if (!afr_message(f, afr_lowest(to), REPL_LACKS, 1 + ITEM_SIZE_MAX, put_lacks, f, lacks_noted))
+		if (!afr_message(f, afr_lowest(to), REPL_LACKS, 5 + ITEM_SIZE_MAX, put_lacks, f, lacks_noted))
 			local->failed = true;
 	if (--f->pending == 0)
 		lacks_noted(f, -1, 0, NULL);

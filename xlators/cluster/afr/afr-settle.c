@@ -6,7 +6,8 @@
  *	own      the keys at home, so that nothing changes them meanwhile
  *	open     at the others: durably in doubt; what else they know on these keys joins the unit, and it begins again
  *	history  home's, after every open
- *	impose   home's state, item by item (afr-mend.c), then its history
+ *	impose   on full members: home's state, item by item (afr-mend.c), then its history
+ *	lack     joining ones are not made to wait for: all of it is noted to be lacking there, and healed later
  *	clear    the doubts, when all members have it; home's last
  *
  * One at a time in a client.  Several clients may settle at once: owning the keys at home puts one behind the other.
@@ -23,8 +24,10 @@ struct settle {
 	struct repl_key key[UNIT_MAX];
 	uint64_t token, grant;
 	uint64_t view;
-	uint64_t members, targets;	/* children: all; without home */
+	uint64_t members;		/* children: all */
+	uint64_t targets, joining;	/* full ones without home; others */
 	int home;
+	uint8_t place;			/* of a joining one, whose lack is being noted */
 	bool grew, failed;
 	int target;			/* being imposed on */
 	uint32_t at, left, passes;	/* item; left for another pass */
@@ -165,7 +168,7 @@ static void adopted_all(struct frame *f)
 
 	if (s->failed)
 		return give_back(f, true);
-	to_all(f, s->targets, REPL_CLEAR, keys_bound(s), put_keys, cleared);
+	to_all(f, s->targets | s->joining, REPL_CLEAR, keys_bound(s), put_keys, cleared);
 	if (!f->pending)
 		clear_home(f);
 }
@@ -181,9 +184,51 @@ static void adopt(struct frame *f)
 {
 	struct settle *s = settle_of(f);
 
-	to_all(f, s->targets, REPL_ADOPT, keys_bound(s) + s->history->len, put_adopt, adopted);
+	to_all(f, s->targets | s->joining, REPL_ADOPT, keys_bound(s) + s->history->len, put_adopt, adopted);
 	if (!f->pending)
 		adopted_all(f);
+}
+
+/* ---- lack ---- */
+
+static void put_lacks(struct wire *w, const void *arg)
+{
+	const struct settle *s = arg;
+
+	wire_put_u8(w, s->place);
+	items_put(w, s->item, s->nr);
+}
+
+static void lacks_all(struct frame *f)
+{
+	if (settle_of(f)->failed)
+		return give_back(f, true);
+	adopt(f);
+}
+
+static void lacks_noted(struct frame *f, int child, int ret, const struct replicate_reply *reply)
+{
+	settle_of(f)->failed |= ret < 0;
+	if (!f->pending)
+		lacks_all(f);
+}
+
+static void lack(struct frame *f)
+{
+	const struct afr *afr = f->xl->priv;
+	struct settle *s = settle_of(f);
+
+	f->pending++;
+	for (uint64_t left = s->joining; left; left &= left - 1) {
+		if (afr->child[afr_lowest(left)].place < 0) {
+			s->failed = true;
+			break;
+		}
+		s->place = (uint8_t)afr->child[afr_lowest(left)].place;
+		to_all(f, s->targets | afr_bit(s->home), REPL_LACKS, 8 + (size_t)s->nr * ITEM_SIZE_MAX, put_lacks, lacks_noted);
+	}
+	if (--f->pending == 0)
+		lacks_all(f);
 }
 
 /* ---- impose ---- */
@@ -199,10 +244,6 @@ static void imposed(void *arg, int ret)
 	if (ret == 0) {
 		s->todo[s->at / 64] &= ~(UINT64_C(1) << s->at % 64);
 		s->left--;
-	} else if (afr->joining & afr_bit(s->target) && !repl_is_refusal(ret)) {
-		/* What it does not get now it lacks (REPL_CLEAR notes that), and is healed of. */
-		s->left = 0;
-		s->at = s->nr;
 	} else if (ret != -EAGAIN) {
 		log_warning(afr->xl->name, "%s cannot be made equal to home: %s", afr_name(afr, s->target),
 			    strerror(-ret));
@@ -250,7 +291,7 @@ static void impose_next(struct frame *f)
 		return give_back(f, true);
 	uint64_t rest = s->targets & ~(afr_bit(s->target) | (afr_bit(s->target) - 1));
 	if (!rest)
-		return adopt(f);
+		return lack(f);
 	s->target = afr_lowest(rest);
 	target_begin(f);
 }
@@ -262,10 +303,10 @@ static void history_done(struct frame *f, int child, int ret, const struct repli
 	if (ret < 0)
 		return give_back(f, true);
 	s->history = buf_ref(reply->answer);
-	if (!s->targets)
-		return clear_home(f);
 	call_identity(f)->impose = true;
 	call_identity(f)->grant = s->grant;
+	if (!s->targets)
+		return s->joining ? lack(f) : clear_home(f);
 	s->target = afr_lowest(s->targets);
 	target_begin(f);
 }
@@ -321,9 +362,7 @@ static void put_open(struct wire *w, const void *arg)
 	const struct settle *s = arg;
 
 	wire_put_u64(w, s->grant);
-	wire_put_u32(w, s->nr);
-	for (uint32_t i = 0; i < s->nr; i++)
-		item_put(w, &s->item[i]);
+	items_put(w, s->item, s->nr);
 }
 
 static void own(struct frame *f);
@@ -384,7 +423,7 @@ static void owned(struct frame *f, int child, int ret, const struct replicate_re
 	read_items(s, &w, false);
 	if (s->grew || s->failed)
 		return opened_all(f);
-	to_all(f, s->targets, REPL_OPEN, 16 + (size_t)s->nr * ITEM_SIZE_MAX, put_open, opened);
+	to_all(f, s->targets | s->joining, REPL_OPEN, 16 + (size_t)s->nr * ITEM_SIZE_MAX, put_open, opened);
 	if (!f->pending)
 		opened_all(f);
 }
@@ -467,7 +506,8 @@ void afr_settle(struct afr *afr)
 	for (int i = 0; i < afr->xl->nr_children; i++)
 		if (afr->child[i].up && ((afr->full | afr->joining) & afr_bit(i)))
 			s->members |= afr_bit(i);
-	s->targets = s->members & ~afr_bit(s->home);
+	s->targets = s->members & afr->full & ~afr_bit(s->home);
+	s->joining = s->members & afr->joining;
 	to_all(f, s->members, REPL_LIST, 16, put_list, listed);
 	if (!f->pending)
 		listed_all(f);

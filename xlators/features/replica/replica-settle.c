@@ -235,7 +235,6 @@ struct items_message {
 
 static bool items_of(struct wire *w, struct items_message *m)
 {
-	m->grant = wire_get_u64(w);
 	m->nr = wire_get_u32(w);
 	if (m->nr > ITEMS_AT_ONCE)
 		return false;
@@ -362,6 +361,28 @@ static bool doubt_all(struct replica *r, const struct found *o)
 	return over;
 }
 
+static bool is_among(const struct repl_key *key, const struct repl_key *keys, uint32_t nr)
+{
+	for (uint32_t i = 0; i < nr; i++)
+		if (repl_key_equal(key, &keys[i]))
+			return true;
+	return false;
+}
+
+/* What settlers have left here that gave up: this one has all of it. */
+static void replace_opened(struct replica *r, const struct found *o, const struct repl_key *keys, uint32_t nr)
+{
+	for (uint32_t i = 0; i < o->nr; i++) {
+		const struct slot *s = o->entry[i]->slot;
+		bool all = !s->txn;
+
+		for (int k = 0; all && k < s->nr_keys; k++)
+			all = is_among(&s->key[k], keys, nr);
+		if (all)
+			journal_drop(r, o->entry[i]);
+	}
+}
+
 static uint32_t slots_needed(const struct items_message *m)
 {
 	return (m->nr + ITEMS_MAX - 1) / ITEMS_MAX;
@@ -380,7 +401,11 @@ void settle_open(struct frame *f)
 	struct items_message *m = malloc(sizeof *m);
 	struct repl_key keys[ITEMS_AT_ONCE];
 	struct found o = { 0 };
-	int ret = !m ? -ENOMEM : !items_of(&w, m) ? -EINVAL : !in_view(f) || r->me == r->home ? -EPERM : 0;
+
+	if (!m)
+		return fail(f, -ENOMEM);
+	m->grant = wire_get_u64(&w);
+	int ret = !items_of(&w, m) ? -EINVAL : !in_view(f) || r->me == r->home ? -EPERM : 0;
 
 	for (uint32_t i = 0; ret == 0 && i < m->nr; i++)
 		keys[i] = item_key(&m->item[i]);
@@ -391,9 +416,11 @@ void settle_open(struct frame *f)
 	bool wait = ret == 0 && !doubt_all(r, &o);
 	struct buf *answer = ret < 0 || wait ? NULL :
 		repl_message(4 + (size_t)o.nr * ITEMS_MAX * ITEM_SIZE_MAX, put_items_of, &o);
-	if (answer && !is_open(&o, id, m->grant))
+	if (answer && !is_open(&o, id, m->grant)) {
 		for (uint32_t i = 0; i < m->nr; i += ITEMS_MAX)
 			open_group(r, id, m->grant, &m->item[i], m->nr - i < ITEMS_MAX ? m->nr - i : ITEMS_MAX);
+		replace_opened(r, &o, keys, m->nr);
+	}
 	free(o.entry);
 	free(m);
 	if (wait)
@@ -698,13 +725,17 @@ void settle_lacks(struct frame *f)
 	struct replica *r = f->xl->priv;
 	struct wire w = message_of(f);
 	uint8_t brick = wire_get_u8(&w);
-	struct item i;
+	struct items_message *m = malloc(sizeof *m);
 
-	item_get(&w, &i);
-	if (repl_read_end(&w) < 0 || brick >= VIEW_BRICKS_MAX)
-		return fail(f, -EINVAL);
+	if (!m || !items_of(&w, m) || brick >= VIEW_BRICKS_MAX) {
+		int err = m ? -EINVAL : -ENOMEM;
+
+		free(m);
+		return fail(f, err);
+	}
 	xl_busy(f->xl, 1);
-	int ret = dirty_mark(r->dirty, &i, 1, 1u << brick, lacks_noted, f);
+	int ret = dirty_mark(r->dirty, m->item, (int)m->nr, 1u << brick, lacks_noted, f);
+	free(m);
 	if (ret)
 		lacks_noted(f, ret < 0 ? ret : 0);
 }
