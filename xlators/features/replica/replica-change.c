@@ -19,6 +19,16 @@
 
 static void change_begin(struct frame *f);
 
+/* After a wait a name may mean something else. */
+static void look_again(struct frame *f)
+{
+	struct replica_call *call = frame_data(f);
+
+	call->nr_keys = repl_keys(f->op, f->args, call->key);
+	call->looked = false;
+	change_begin(f);
+}
+
 static bool view_is_right(const struct replica *r, const struct identity *id)
 {
 	return id->view && id->view == r->view_name && !r->installing && replica_view_names_us(r) &&
@@ -296,7 +306,7 @@ static void marked(void *arg, int ret)
 	if (ret < 0)
 		return fail(f, ret);
 	((struct replica_call *)frame_data(f))->marked = true;
-	change_begin(f);
+	look_again(f);
 }
 
 /*
@@ -323,28 +333,44 @@ static bool must_mark(struct frame *f, void (*done)(void *arg, int ret))
 	return ret <= 0;
 }
 
-/* ---- what the arguments do not tell: which directory goes ---- */
+/* ---- what the arguments do not tell: which object loses a name ---- */
 
 static void looked(struct frame *f, int child, int ret, const struct lookup_reply *reply)
 {
 	struct replica_call *call = frame_data(f);
 
 	call->looked = true;
-	if (ret >= 0 && S_ISDIR(reply->attr.mode) && call->nr_keys < REPL_KEYS_MAX)
-		call->key[call->nr_keys++] = repl_key_dir(&reply->attr.gfid, false);
+	if (ret >= 0 && call->nr_keys < REPL_KEYS_MAX)
+		call->key[call->nr_keys++] = S_ISDIR(reply->attr.mode) ? repl_key_dir(&reply->attr.gfid, false) :
+							repl_key_inode(&reply->attr.gfid);
 	change_begin(f);
 }
 
+/*
+ * An object must not lose its last name on one brick before it gets another one there, and on another brick after it: what removes a name
+ * excludes what links it, so that home's order counts.
+ */
 static bool must_look(struct frame *f)
 {
 	struct replica_call *call = frame_data(f);
 	const union fop_args *a = f->args;
 	struct lookup_args look = { 0 };
 
-	if (call->looked || (f->op != FOP_rmdir && f->op != FOP_rename))
+	if (call->looked)
 		return false;
-	look.parent = f->op == FOP_rmdir ? a->rmdir.parent : a->rename.newparent;
-	look.name = f->op == FOP_rmdir ? a->rmdir.name : a->rename.newname;
+	switch (f->op) {
+	case FOP_rmdir:
+		look.parent = a->rmdir.parent, look.name = a->rmdir.name;
+		break;
+	case FOP_unlink:
+		look.parent = a->unlink.parent, look.name = a->unlink.name;
+		break;
+	case FOP_rename:
+		look.parent = a->rename.newparent, look.name = a->rename.newname;
+		break;
+	default:
+		return false;
+	}
 	wind_lookup(f, 0, &look, looked);
 	return true;
 }
@@ -390,7 +416,7 @@ static void change_begin(struct frame *f)
 		return;
 	switch (judge(r, call, id)) {
 	case KEYS_BUSY:
-		return keys_wait(f, change_begin);
+		return keys_wait(f, look_again);
 	case KEYS_IN_DOUBT:
 		return refuse(f, REPL_IN_DOUBT);
 	case KEYS_FOREIGN:
@@ -411,15 +437,13 @@ static void change_outside(struct frame *f)
 
 void replica_change(struct frame *f)
 {
-	struct replica_call *call = frame_data(f);
 	const struct identity *id = frame_identity(f);
 
 	if (!id->view)
 		return change_outside(f);
 	if (!id->txn)
 		return fail(f, -EINVAL);
-	call->nr_keys = repl_keys(f->op, f->args, call->key);
-	change_begin(f);
+	look_again(f);
 }
 
 /* ---- an impose ---- */
