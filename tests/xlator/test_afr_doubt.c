@@ -309,6 +309,63 @@ START_TEST(put_out_by_another_client)
 }
 END_TEST
 
+/* He who has had it may have been in another view by then: nothing of what was known before counts. */
+START_TEST(a_lock_that_was_waited_for_in_an_old_view)
+{
+	struct answer a;
+
+	bricks_fresh();
+	up_as(2, "option self-heal off", false);
+	wait_up();
+	struct fd *fd = open_file(1);
+	b[0]->hold[FOP_lk] = true;
+	rig_call(&r, &a, FOP_lk, &(struct lk_args){ .fd = fd, .cmd = LK_SETW, .lock = { .owner = 1, .end = UINT64_MAX,
+										       .type = F_WRLCK, .kind = LK_POSIX } });
+	put_out_by_another();
+	script_release(b[0], FOP_lk, 0);
+	ck_assert(!a.done);
+	until(b[0]->nr_held);
+	ck_assert_uint_eq(afr->view.number, 2);
+	script_release(b[0], FOP_lk, 0);
+	ck_assert_int_eq(finish(&a), 0);
+	ck_assert_uint_eq(b[1]->count[FOP_lk], 0);
+	fd_unref(fd);
+	down();
+}
+END_TEST
+
+/* What removes a name waits for who gives its object another one, or it would be gone where the order is another. */
+START_TEST(a_name_goes_after_its_object_was_linked)
+{
+	struct answer a;
+
+	bricks_fresh();
+	up2();
+	struct inode *x = object(9);
+	struct link_args link = { .inode = x, .parent = inode_root(r.g->inodes), .name = "y" };
+	struct unlink_args args = a_change();
+	for (int i = 0; i < 2; i++)
+		b[i]->reply[FOP_lookup].lookup.attr = (struct attr){ .gfid = x->gfid, .mode = S_IFREG | 0644, .nlink = 1 };
+	other_call(&a, 0, FOP_link, &link, 5, 0);
+	rig_wait(&r, &a);
+	uint64_t grant = a.note >> 1;
+	ck_assert_int_eq(finish(&a), 0);
+	struct answer ours;
+	rig_call(&r, &ours, FOP_unlink, &args);
+	let_time_pass(1);
+	ck_assert(!ours.done && b[0]->count[FOP_unlink] == 0);
+	other_call(&a, 1, FOP_link, &link, 5, grant);
+	ck_assert_int_eq(finish(&a), 0);
+	other_commits(0, 5);
+	ck_assert_int_eq(finish(&ours), 0);
+	other_commits(1, 5);
+	ck_assert_uint_eq(b[1]->count[FOP_unlink], 1);
+	nothing_is_left();
+	inode_unref(x);
+	down();
+}
+END_TEST
+
 START_TEST(put_out_in_the_middle)
 {
 	struct answer a;
@@ -352,4 +409,5 @@ END_TEST
 AFR_MAIN("afr-doubt", a_change_of_another_is_waited_for, appends_of_two_clients, lost_after_home_had_it,
 	 lost_where_home_does_not_know, a_read_settles, settling_that_is_cut_off, a_doubt_while_a_member_is_away,
 	 stopped_before_it_was_committed, refused_and_begun_again, what_a_brick_refuses, put_out_by_another_client,
-	 put_out_in_the_middle, for_clients_of_a_server)
+	 a_lock_that_was_waited_for_in_an_old_view, a_name_goes_after_its_object_was_linked, put_out_in_the_middle,
+	 for_clients_of_a_server)

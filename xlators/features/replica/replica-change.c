@@ -517,6 +517,27 @@ void replica_imposed(struct frame *f)
 
 /* ---- reads ---- */
 
+static void lk_done(struct frame *f, int child, int ret, const struct lk_reply *reply)
+{
+	/* The lock is kept: it is asked for once more, in the right view. */
+	if (ret >= 0 && !view_is_right(f->xl->priv, frame_identity(f)))
+		return refuse(f, REPL_OTHER_VIEW);
+	unwind_lk(f, ret, reply);
+}
+
+/*
+ * Who has waited for a lock may have it from somebody who is in another view by now, in which he has changed what bricks
+ * that are out of it do not know of.
+ */
+static void read_on(struct frame *f)
+{
+	const struct lk_args *a = f->args;
+
+	if (f->op == FOP_lk && a->cmd != LK_GET && a->lock.type != F_UNLCK)
+		return wind_lk(f, 0, a, lk_done);
+	pass(f, 0);
+}
+
 void replica_read(struct frame *f)
 {
 	struct replica *r = f->xl->priv;
@@ -544,5 +565,5 @@ void replica_read(struct frame *f)
 				return keys_wait(f, replica_read);
 		}
 	}
-	pass(f, 0);
+	read_on(f);
 }
