@@ -432,6 +432,7 @@ fault_twice()
 # A client dies while a brick is healed, perhaps by that one.
 fault_healer()
 {
+	mark
 	fault_kill
 	until_true one_sees joining
 	fault_client
