@@ -451,22 +451,31 @@ static void make(struct frame *f)
 /* It was in the landfill, or not. */
 static void taken_out(struct frame *f, int child, int ret, const struct unlink_reply *reply)
 {
+	if (ret < 0 && !is_absent(ret))
+		return mend_end(f, ret);
 	mend_meta(f);
 }
 
-static void linked(struct frame *f, int child, int ret, const struct link_reply *reply)
+static void take_out(struct frame *f, unlink_done_fn *done)
 {
 	struct mend *m = mend_of(f);
 	struct inode *landfill = inode_get(xl_inodes(f->xl), &gfid_landfill, S_IFDIR);
 	char *name = frame_alloc(f, GFID_STR);
 
-	if (landfill && name && (ret >= 0 || ret == -EEXIST)) {
+	if (landfill && name) {
 		gfid_str(&m->inode->gfid, name);
-		wind_unlink(f, m->to, &(struct unlink_args){ .parent = landfill, .name = name }, taken_out);
+		wind_unlink(f, m->to, &(struct unlink_args){ .parent = landfill, .name = name }, done);
 	} else {
-		mend_end(f, ret >= 0 || ret == -EEXIST ? -ENOMEM : is_absent(ret) ? -EAGAIN : ret);
+		mend_end(f, -ENOMEM);
 	}
 	inode_unref(landfill);
+}
+
+static void linked(struct frame *f, int child, int ret, const struct link_reply *reply)
+{
+	if (ret < 0 && ret != -EEXIST)
+		return mend_end(f, is_absent(ret) ? -EAGAIN : ret);
+	take_out(f, taken_out);
 }
 
 static void moved(struct frame *f, int child, int ret, const struct rename_reply *reply)
@@ -611,6 +620,24 @@ static void change_name(struct frame *f)
 	name_place(f);
 }
 
+static void name_is_right(struct frame *f, int child, int ret, const struct unlink_reply *reply)
+{
+	mend_end(f, is_absent(ret) ? 0 : ret);
+}
+
+/* Who mended it before may have failed to take it out of the landfill. */
+static void same_object(struct frame *f)
+{
+	struct mend *m = mend_of(f);
+
+	if (S_ISDIR(m->have.mode) || m->have.nlink <= m->want.nlink)
+		return mend_end(f, 0);
+	m->inode = inode_of(f, &m->want);
+	if (!m->inode)
+		return mend_end(f, -ENOMEM);
+	take_out(f, name_is_right);
+}
+
 static void have_looked(struct frame *f, int child, int ret, const struct lookup_reply *reply)
 {
 	struct mend *m = mend_of(f);
@@ -627,7 +654,7 @@ static void have_looked(struct frame *f, int child, int ret, const struct lookup
 	if (m->has_have)
 		m->have = reply->attr;
 	if (m->has_have && m->has_want && gfid_equal(&m->have.gfid, &m->want.gfid))
-		return mend_end(f, 0);
+		return same_object(f);
 	/* The change of a name changes the time of its directory. */
 	if (m->has_have || m->has_want)
 		return note(f, &m->item.gfid, ITEM_META, change_name);

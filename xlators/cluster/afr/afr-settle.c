@@ -29,6 +29,8 @@ struct settle {
 	int home;
 	uint8_t place;			/* of a joining one, whose lack is being noted */
 	bool grew, failed;
+	const char *step;		/* which failed first, on which child, how; for the log */
+	int failed_child, failed_ret;
 	int target;			/* being imposed on */
 	uint32_t at, left, passes;	/* item; left for another pass */
 	uint64_t todo[UNIT_MAX / 64];	/* items of this target that are not mended */
@@ -39,6 +41,20 @@ struct settle {
 static struct settle *settle_of(struct frame *f)
 {
 	return *(struct settle **)frame_data(f);
+}
+
+static void note(struct frame *f, const char *step, int child, int ret)
+{
+	struct settle *s = settle_of(f);
+
+	if (ret >= 0)
+		return;
+	s->failed = true;
+	if (s->step)
+		return;
+	s->step = step;
+	s->failed_child = child;
+	s->failed_ret = ret;
 }
 
 static void rested(struct timer *t)
@@ -56,7 +72,9 @@ static void end_with(struct frame *f, int ret)
 	struct settle *s = settle_of(f);
 
 	if (ret < 0)
-		log_debug(afr->xl->name, "settling has not succeeded: %s", strerror(-ret));
+		log_debug(afr->xl->name, "settling %u items has not succeeded: %s: %s: %s", s->nr,
+			  s->step ? afr_name(afr, s->failed_child) : "here", s->step ? s->step : "begin",
+			  strerror(s->step ? -s->failed_ret : -ret));
 	else if (s->nr)
 		afr->nr_settled++;
 	buf_unref(s->history);
@@ -132,6 +150,7 @@ static size_t keys_bound(const struct settle *s)
 
 static void home_cleared(struct frame *f, int child, int ret, const struct replicate_reply *reply)
 {
+	note(f, "clear", child, ret);
 	give_back(f, ret < 0);
 }
 
@@ -147,7 +166,7 @@ static void clear_home(struct frame *f)
 
 static void cleared(struct frame *f, int child, int ret, const struct replicate_reply *reply)
 {
-	settle_of(f)->failed |= ret < 0;
+	note(f, "clear", child, ret);
 	if (!f->pending)
 		clear_home(f);
 }
@@ -175,7 +194,7 @@ static void adopted_all(struct frame *f)
 
 static void adopted(struct frame *f, int child, int ret, const struct replicate_reply *reply)
 {
-	settle_of(f)->failed |= ret < 0;
+	note(f, "adopt", child, ret);
 	if (!f->pending)
 		adopted_all(f);
 }
@@ -208,7 +227,7 @@ static void lacks_all(struct frame *f)
 
 static void lacks_noted(struct frame *f, int child, int ret, const struct replicate_reply *reply)
 {
-	settle_of(f)->failed |= ret < 0;
+	note(f, "lack", child, ret);
 	if (!f->pending)
 		lacks_all(f);
 }
@@ -249,6 +268,7 @@ static void imposed(void *arg, int ret)
 			    strerror(-ret));
 		if (!repl_is_refusal(ret) && ret != -ENOTCONN && afr->child[s->target].place >= 0)
 			afr_unwant(afr, afr->child[s->target].place, "a change that nobody finished cannot be settled there");
+		note(f, "impose", s->target, ret);
 		return give_back(f, true);
 	}
 	if (s->at < s->nr)
@@ -287,8 +307,10 @@ static void impose_next(struct frame *f)
 		return afr_mend(afr, s->home, s->target, -1, call_identity(f), &s->item[s->at], NULL, imposed, f);
 	if (s->left && next_pass(s, s->nr))
 		return impose_next(f);
-	if (s->left)
+	if (s->left) {
+		note(f, "impose", s->target, -EAGAIN);
 		return give_back(f, true);
+	}
 	uint64_t rest = s->targets & ~(afr_bit(s->target) | (afr_bit(s->target) - 1));
 	if (!rest)
 		return lack(f);
@@ -300,6 +322,7 @@ static void history_done(struct frame *f, int child, int ret, const struct repli
 {
 	struct settle *s = settle_of(f);
 
+	note(f, "history", child, ret);
 	if (ret < 0)
 		return give_back(f, true);
 	s->history = buf_ref(reply->answer);
@@ -334,6 +357,7 @@ static void add_item(struct settle *s, const struct item *i)
 		}
 	}
 	if (s->nr == UNIT_MAX) {
+		log_debug("afr", "more than %u items are in doubt at once", UNIT_MAX);
 		s->failed = true;
 		return;
 	}
@@ -388,14 +412,11 @@ static void opened_all(struct frame *f)
 
 static void opened(struct frame *f, int child, int ret, const struct replicate_reply *reply)
 {
-	struct settle *s = settle_of(f);
-
-	if (ret < 0) {
-		s->failed = true;
-	} else {
+	note(f, "open", child, ret);
+	if (ret >= 0) {
 		struct wire w = repl_reader(reply->answer);
 
-		read_items(s, &w, false);
+		read_items(settle_of(f), &w, false);
 	}
 	if (!f->pending)
 		opened_all(f);
@@ -415,6 +436,7 @@ static void owned(struct frame *f, int child, int ret, const struct replicate_re
 {
 	struct settle *s = settle_of(f);
 
+	note(f, "own", child, ret);
 	if (ret < 0)
 		return end_with(f, ret);
 	struct wire w = repl_reader(reply->answer);
@@ -472,9 +494,8 @@ static void listed(struct frame *f, int child, int ret, const struct replicate_r
 		wire_get_u64(&w);
 		wire_get_u64(&w);
 		read_items(s, &w, true);
-	} else {
-		s->failed = true;
 	}
+	note(f, "list", child, ret);
 	if (!f->pending)
 		listed_all(f);
 }
