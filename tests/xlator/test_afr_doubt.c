@@ -279,17 +279,22 @@ static void put_view(struct wire *w, const void *arg)
 	view_put(w, arg);
 }
 
-/* Another client has taken b[1] out, and told b[0]. */
-static void put_out_by_another(void)
+/* Another client has taken one out, and told the other. */
+static void put_out(int i)
 {
 	struct view v = view_after(&afr->view, 4711);
 	struct answer a;
 
-	v.brick[1].role = VIEW_ABSENT;
+	v.brick[place_of[i]].role = VIEW_ABSENT;
 	_cleanup_buf_ struct buf *request = repl_message(VIEW_SIZE_MAX, put_view, &v);
-	other_call(&a, 0, FOP_replicate, &(struct replicate_args){ .inode = inode_root(r.g->inodes), .what = REPL_INSTALL,
+	other_call(&a, !i, FOP_replicate, &(struct replicate_args){ .inode = inode_root(r.g->inodes), .what = REPL_INSTALL,
 								   .request = request }, 0, 0);
 	ck_assert_int_eq(finish(&a), 0);
+}
+
+static void put_out_by_another(void)
+{
+	put_out(1);
 }
 
 START_TEST(put_out_by_another_client)
@@ -329,6 +334,27 @@ START_TEST(a_lock_that_was_waited_for_in_an_old_view)
 	script_release(b[0], FOP_lk, 0);
 	ck_assert_int_eq(finish(&a), 0);
 	ck_assert_uint_eq(b[1]->count[FOP_lk], 0);
+	fd_unref(fd);
+	down();
+}
+END_TEST
+
+/* Who waits for a lock at a brick that others have put out hears of it. */
+START_TEST(a_lock_at_who_is_out)
+{
+	struct answer a;
+
+	bricks_fresh();
+	up_as(2, "option self-heal off", false);
+	wait_up();
+	struct fd *fd = open_file(1);
+	b[0]->hold[FOP_lk] = true;
+	rig_call(&r, &a, FOP_lk, &(struct lk_args){ .fd = fd, .cmd = LK_SETW, .lock = { .owner = 1, .end = UINT64_MAX,
+										       .type = F_WRLCK, .kind = LK_POSIX } });
+	put_out(0);
+	ck_assert_int_eq(finish(&a), 0);
+	ck_assert(afr->view.number == 2 && is_absent(0));
+	ck_assert(b[0]->cancels == 1 && b[1]->count[FOP_lk] == 1);
 	fd_unref(fd);
 	down();
 }
@@ -409,5 +435,5 @@ END_TEST
 AFR_MAIN("afr-doubt", a_change_of_another_is_waited_for, appends_of_two_clients, lost_after_home_had_it,
 	 lost_where_home_does_not_know, a_read_settles, settling_that_is_cut_off, a_doubt_while_a_member_is_away,
 	 stopped_before_it_was_committed, refused_and_begun_again, what_a_brick_refuses, put_out_by_another_client,
-	 a_lock_that_was_waited_for_in_an_old_view, a_name_goes_after_its_object_was_linked, put_out_in_the_middle,
+	 a_lock_that_was_waited_for_in_an_old_view, a_lock_at_who_is_out, a_name_goes_after_its_object_was_linked, put_out_in_the_middle,
 	 for_clients_of_a_server)

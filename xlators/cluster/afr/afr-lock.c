@@ -13,6 +13,8 @@
 
 #include "afr.h"
 
+enum { LOCK_LOOK_MS = 1000 };
+
 static void lk_next(struct frame *f, int from);
 static void give_back(struct frame *f);
 
@@ -89,6 +91,22 @@ void afr_locks_move(struct afr *afr)
 		/* Giving up may let others go. */
 		local = stays ? LIST_NEXT(local, lock_link) : LIST_FIRST(&afr->lock_waits);
 	}
+}
+
+/*
+ * Who waits for a lock at one brick does not hear of a view that the others are in by now: of a client that cannot reach that brick, and
+ * has left its locks there.
+ */
+static void lock_look(struct timer *t)
+{
+	struct afr *afr = (struct afr *)((char *)t - offsetof(struct afr, lock_timer));
+
+	if (LIST_EMPTY(&afr->lock_waits))
+		return;
+	for (uint64_t left = afr->members; left; left &= left - 1)
+		afr->child[afr_lowest(left)].known = false;
+	timer_start(t, xl_loop(afr->xl), LOCK_LOOK_MS, lock_look);
+	afr_look(afr);
 }
 
 static void lk_done(struct frame *f, int child, int ret, const struct lk_reply *reply)
@@ -181,6 +199,8 @@ static void lk_next(struct frame *f, int from)
 		local->child = child;
 		local->moved = false;
 		LIST_INSERT_HEAD(&afr->lock_waits, local, lock_link);
+		if (!timer_active(&afr->lock_timer))
+			timer_start(&afr->lock_timer, xl_loop(afr->xl), LOCK_LOOK_MS, lock_look);
 		return wind_lk(f, child, &args, lk_done);
 	}
 	if (!local->locked)

@@ -114,6 +114,7 @@ static void afr_stop(struct xlator *xl)
 	timer_stop(&afr->start_timer);
 	timer_stop(&afr->retry_timer);
 	timer_stop(&afr->commit_timer);
+	timer_stop(&afr->lock_timer);
 	afr_heal_stop(afr);
 	afr_settle_stop(afr);
 	afr_commit_all(afr);

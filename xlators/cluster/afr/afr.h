@@ -93,6 +93,7 @@ struct afr {
 	uint64_t members;		/* full and up */
 	LIST_HEAD(afr_held_bucket, afr_held) held[AFR_HELD_BUCKETS];	/* locks, by inode */
 	LIST_HEAD(, afr_local) lock_waits;
+	struct timer lock_timer;	/* while there is one */
 };
 
 /* A key that a change of ours has; the next ones wait in order. */
