@@ -94,8 +94,8 @@ void afr_locks_move(struct afr *afr)
 }
 
 /*
- * Who waits for a lock at one brick does not hear of a view that the others are in by now: of a client that cannot reach that brick, and
- * has left its locks there.
+ * Who waits for a lock at one brick does not hear of a view that the others are in by now: of a client that cannot reach that brick,
+ * and has left its locks there.
  */
 static void lock_look(struct timer *t)
 {
@@ -121,7 +121,12 @@ static void lk_done(struct frame *f, int child, int ret, const struct lk_reply *
 		local->locked |= afr_bit(child);
 		return lk_next(f, place + 1);
 	}
-	if (afr_refused(f, child, ret) || (ret == -EINTR && local->moved)) {
+	if (ret == -EINTR && local->moved) {
+		/* There is another view, and nothing to look for: this may be in the middle of looking. */
+		afr_wait(f, lk_begin);
+		return afr_wake(afr);
+	}
+	if (afr_refused(f, child, ret)) {
 		afr_wait(f, lk_begin);	/* what is held is asked for once more */
 		return afr_look(afr);
 	}
@@ -199,7 +204,7 @@ static void lk_next(struct frame *f, int from)
 		local->child = child;
 		local->moved = false;
 		LIST_INSERT_HEAD(&afr->lock_waits, local, lock_link);
-		if (!timer_active(&afr->lock_timer))
+		if (!afr->stopping && !timer_active(&afr->lock_timer))
 			timer_start(&afr->lock_timer, xl_loop(afr->xl), LOCK_LOOK_MS, lock_look);
 		return wind_lk(f, child, &args, lk_done);
 	}

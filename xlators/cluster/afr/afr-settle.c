@@ -32,7 +32,8 @@ struct settle {
 	const char *step;		/* which failed first, on which child, how; for the log */
 	int failed_child, failed_ret;
 	int target;			/* being imposed on */
-	uint32_t at, left, passes;	/* item; left for another pass */
+	uint32_t at, left;		/* item; left for another pass */
+	uint32_t before, passes;	/* left when this pass began; passes that mended nothing */
 	uint64_t todo[UNIT_MAX / 64];	/* items of this target that are not mended */
 	struct buf *history;
 	struct identity *id;
@@ -45,11 +46,15 @@ static struct settle *settle_of(struct frame *f)
 
 static void note(struct frame *f, const char *step, int child, int ret)
 {
+	struct afr *afr = f->xl->priv;
 	struct settle *s = settle_of(f);
 
 	if (ret >= 0)
 		return;
 	s->failed = true;
+	/* One that joins, and cannot even note what it doubts, is not waited for. */
+	if (s->joining & afr_bit(child) && ret != -ENOTCONN && afr_is_environment_error(ret) && afr->child[child].place >= 0)
+		afr_unwant(afr, afr->child[child].place, "it cannot note what is in doubt there");
 	if (s->step)
 		return;
 	s->step = step;
@@ -277,10 +282,13 @@ static void imposed(void *arg, int ret)
 }
 
 /* The passes that are left for this target; each mends something, or it is in vain. */
-static bool next_pass(struct settle *s, uint32_t before)
+static bool next_pass(struct settle *s)
 {
+	bool more = s->left < s->before || s->passes++ < 2;
+
 	s->at = 0;
-	return s->left < before || s->passes++ < 2;
+	s->before = s->left;
+	return more;
 }
 
 static void target_begin(struct frame *f)
@@ -288,7 +296,7 @@ static void target_begin(struct frame *f)
 	struct settle *s = settle_of(f);
 
 	s->at = 0;
-	s->left = s->nr;
+	s->left = s->before = s->nr;
 	s->passes = 0;
 	memset(s->todo, 0, sizeof s->todo);
 	for (uint32_t i = 0; i < s->nr; i++)
@@ -305,7 +313,7 @@ static void impose_next(struct frame *f)
 		s->at++;
 	if (s->left && s->at < s->nr)
 		return afr_mend(afr, s->home, s->target, -1, call_identity(f), &s->item[s->at], NULL, imposed, f);
-	if (s->left && next_pass(s, s->nr))
+	if (s->left && next_pass(s))
 		return impose_next(f);
 	if (s->left) {
 		note(f, "impose", s->target, -EAGAIN);

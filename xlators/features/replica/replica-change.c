@@ -288,7 +288,7 @@ static void execute(struct frame *f)
 			   .key = call->key, .nr_keys = call->nr_keys };
 
 	if (TAILQ_EMPTY(&r->unused))
-		return keys_wait(f, change_begin);
+		return keys_wait(f, look_again);
 	b.grant = id->grant ? id->grant : journal_grant(r);
 	call->entry = journal_begin(r, &b, f->args, NULL, 0);
 	client_seen(r, id->client);
@@ -347,8 +347,8 @@ static void looked(struct frame *f, int child, int ret, const struct lookup_repl
 }
 
 /*
- * An object must not lose its last name on one brick before it gets another one there, and on another brick after it: what removes a name
- * excludes what links it, so that home's order counts.
+ * An object must not lose its last name on one brick before it gets another one there, and on another brick after it: what removes
+ * a name excludes what links it, so that home's order counts.
  */
 static bool must_look(struct frame *f)
 {
@@ -386,7 +386,7 @@ static void change_known(struct frame *f, struct entry *e)
 	if (e->slot->state == SLOT_DOUBT)
 		return refuse(f, REPL_IN_DOUBT);
 	if (e->executing)
-		return keys_wait(f, change_begin);
+		return keys_wait(f, look_again);
 	if (id->grant) {
 		e->slot->grant = id->grant;
 	} else if (e->slot->view != id->view) {

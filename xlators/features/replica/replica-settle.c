@@ -310,6 +310,9 @@ void settle_own(struct frame *f)
 	if (!in_view(f) || r->me != r->home)
 		return fail(f, REPL_OTHER_VIEW);
 	struct owner *o = owner_find(r, client, 0, token);
+	/* A joining brick is about to be full: nothing may be noted any more that it lacks. */
+	if (!o && r->header->sealed == r->view_name && !r->sealing)
+		return replica_view_seal_is_stale(r) ? fail(f, REPL_OTHER_VIEW) : keys_wait(f, settle_own);
 	if (!o && !may_own(f, keys, nr))
 		return keys_wait(f, settle_own);
 	if (!o)

@@ -118,7 +118,9 @@ void kernel_request(struct mount *m, char **at, size_t *size)
 		m->said.name = body;
 		break;
 	case FUSE_GETATTR:
-		m->said.by_name = FUSE_GETATTR;
+		if (!has_body(h, *size, sizeof(struct fuse_getattr_in)) ||
+		    !(((const struct fuse_getattr_in *)body)->getattr_flags & FUSE_GETATTR_FH))
+			m->said.by_name = FUSE_GETATTR;
 		break;
 	case FUSE_INIT:
 		m->wanted = offered(h, *size) & WANTED;
