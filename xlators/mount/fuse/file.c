@@ -196,6 +196,7 @@ static void read_done(struct frame *f, int child, int ret, const struct read_rep
 	if (ret < 0)
 		return request_error(r, ret);
 	node_accessed(r->mount, r->inode);
+	node_read(r);
 	if (reply->data)
 		fuse_reply_buf(r->req, (const char *)reply->data->data, reply->data->len);
 	else
@@ -281,6 +282,7 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, of
 	if (!r->buf)
 		return request_error(r, -ENOMEM);
 	request_bytes(r, size);
+	node_writes(r, true);
 	call_identity(r->root)->lk_owner = fi->lock_owner;
 	r->fi = *fi;
 	r->offset = off;

@@ -60,6 +60,7 @@ struct node {
 	uint64_t dropped;		/* mount->drops_begun when its pages were dropped last */
 	struct version known;
 	uint32_t mode;			/* as last seen; 0: not yet */
+	uint32_t writing;		/* requests under way */
 	struct attr *last;		/* of what is gone: for who has no open file of it */
 	uint64_t absent_until_ns;	/* until then ... */
 	uint8_t absent; /* ... these xattrs are known not to be there (bits, see xattr.c) */
@@ -196,6 +197,7 @@ struct request {
 	uint64_t start_ns;
 	uint32_t by_name;		/* of kernel_said */
 	bool again, looked_up;		/* the kernel comes with it again: it was told ESTALE; after a lookup */
+	bool writes;			/* it is counted in its node */
 	bool appends;			/* write: to the end, wherever that is */
 	bool plus, cancelled, interrupted, lock_wait, statx;
 };
@@ -322,6 +324,10 @@ void node_changed_attr(struct mount *m, const struct attr *attr, uint64_t since)
 const struct attr *node_recent(const struct mount *m, const struct inode *inode,
 			       uint64_t *ret_left_ns);
 void node_recent_drop(struct mount *m, const struct inode *inode);
+/* What r has read is about to be in the kernel's pages. */
+void node_read(struct request *r);
+/* r begins to write, or ends. */
+void node_writes(struct request *r, bool begin);
 /* It was read: what is remembered is not good when the brick has set the access time by that (relatime). */
 void node_accessed(struct mount *m, const struct inode *inode);
 /* The answer of an open, `before` it and after (they differ when it truncated: changed).  Are

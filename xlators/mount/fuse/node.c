@@ -329,6 +329,27 @@ void node_changed_attr(struct mount *m, const struct attr *attr, uint64_t since)
 		*n->last = *attr;
 }
 
+void node_writes(struct request *r, bool begin)
+{
+	struct node *n = node_find(r->mount, r->inode);
+
+	r->writes = begin && n;
+	if (n)
+		n->writing += begin ? 1 : -1;
+}
+
+/*
+ * A read beside a write of ours may have found what was there before it, and become a page after the kernel had the new bytes in one
+ * that was dropped meanwhile.  The answer of the write must not make that page good: it is dropped when it is checked next.
+ */
+void node_read(struct request *r)
+{
+	struct node *n = node_find(r->mount, r->inode);
+
+	if (n && (n->writing || n->changed > r->changes))
+		n->known_valid = false;
+}
+
 bool node_opened(struct mount *m, struct inode *inode, const struct attr *before,
 		 const struct attr *attr, bool changed, uint64_t since)
 {

@@ -355,6 +355,8 @@ void request_end(struct request *r)
 	struct mount *m = r->mount;
 
 	LIST_REMOVE(r, link);
+	if (r->writes)
+		node_writes(r, false);
 	m->stats.in_flight--;
 	fd_unref(r->fd);
 	buf_unref(r->buf);
