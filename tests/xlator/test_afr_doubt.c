@@ -314,6 +314,41 @@ START_TEST(put_out_by_another_client)
 }
 END_TEST
 
+static void put_on(struct wire *w, const void *arg)
+{
+	wire_put_u8(w, 1);
+}
+
+static void put_own(struct wire *w, const void *arg)
+{
+	wire_put_u64(w, 1);
+	repl_put_keys(w, arg, 1);
+}
+
+/* Home has said that nobody lacks anything.  A settler that came then would note that one does, and it would be full without that. */
+START_TEST(nobody_owns_keys_under_a_seal)
+{
+	struct repl_key key = repl_key_inode(&gfid_root);
+	struct answer a;
+
+	bricks_fresh();
+	up2();
+	_cleanup_buf_ struct buf *seal = repl_message(1, put_on, NULL);
+	_cleanup_buf_ struct buf *own = repl_message(64, put_own, &key);
+	struct replicate_args args = { .inode = inode_root(r.g->inodes), .what = REPL_SEAL, .request = seal };
+	other_call(&a, 0, FOP_replicate, &args, 0, 0);
+	ck_assert_int_eq(finish(&a), 0);
+	args.what = REPL_OWN;
+	args.request = own;
+	other_call(&a, 0, FOP_replicate, &args, 0, 0);
+	let_time_pass(100);
+	ck_assert(!a.done);
+	ck_assert_int_eq(finish(&a), REPL_OTHER_VIEW);		/* whoever sealed it has given up */
+	ck_assert_int_eq(change(), 0);
+	down();
+}
+END_TEST
+
 /* He who has had it may have been in another view by then: nothing of what was known before counts. */
 START_TEST(a_lock_that_was_waited_for_in_an_old_view)
 {
@@ -435,5 +470,6 @@ END_TEST
 AFR_MAIN("afr-doubt", a_change_of_another_is_waited_for, appends_of_two_clients, lost_after_home_had_it,
 	 lost_where_home_does_not_know, a_read_settles, settling_that_is_cut_off, a_doubt_while_a_member_is_away,
 	 stopped_before_it_was_committed, refused_and_begun_again, what_a_brick_refuses, put_out_by_another_client,
-	 a_lock_that_was_waited_for_in_an_old_view, a_lock_at_who_is_out, a_name_goes_after_its_object_was_linked, put_out_in_the_middle,
+	 a_lock_that_was_waited_for_in_an_old_view, a_lock_at_who_is_out, nobody_owns_keys_under_a_seal,
+	 a_name_goes_after_its_object_was_linked, put_out_in_the_middle,
 	 for_clients_of_a_server)
