@@ -349,6 +349,16 @@ START_TEST(nobody_owns_keys_under_a_seal)
 }
 END_TEST
 
+/* At b[0]. */
+static struct fd *wait_for_a_lock(struct answer *a)
+{
+	struct fd *fd = open_file(1);
+	b[0]->hold[FOP_lk] = true;
+	rig_call(&r, a, FOP_lk, &(struct lk_args){ .fd = fd, .cmd = LK_SETW, .lock = { .owner = 1, .end = UINT64_MAX,
+										       .type = F_WRLCK, .kind = LK_POSIX } });
+	return fd;
+}
+
 /* He who has had it may have been in another view by then: nothing of what was known before counts. */
 START_TEST(a_lock_that_was_waited_for_in_an_old_view)
 {
@@ -357,10 +367,7 @@ START_TEST(a_lock_that_was_waited_for_in_an_old_view)
 	bricks_fresh();
 	up_as(2, "option self-heal off", false);
 	wait_up();
-	struct fd *fd = open_file(1);
-	b[0]->hold[FOP_lk] = true;
-	rig_call(&r, &a, FOP_lk, &(struct lk_args){ .fd = fd, .cmd = LK_SETW, .lock = { .owner = 1, .end = UINT64_MAX,
-										       .type = F_WRLCK, .kind = LK_POSIX } });
+	struct fd *fd = wait_for_a_lock(&a);
 	put_out_by_another();
 	script_release(b[0], FOP_lk, 0);
 	ck_assert(!a.done);
@@ -382,10 +389,7 @@ START_TEST(a_lock_at_who_is_out)
 	bricks_fresh();
 	up_as(2, "option self-heal off", false);
 	wait_up();
-	struct fd *fd = open_file(1);
-	b[0]->hold[FOP_lk] = true;
-	rig_call(&r, &a, FOP_lk, &(struct lk_args){ .fd = fd, .cmd = LK_SETW, .lock = { .owner = 1, .end = UINT64_MAX,
-										       .type = F_WRLCK, .kind = LK_POSIX } });
+	struct fd *fd = wait_for_a_lock(&a);
 	put_out(0);
 	ck_assert_int_eq(finish(&a), 0);
 	ck_assert(afr->view.number == 2 && is_absent(0));
